@@ -521,6 +521,10 @@ class Api:
                         continue
                 if token is not None and route.is_link and "__page" not in str(token):
                     continue
+                if token is None and chunk and "last_record" in str(value):
+                    # A keyset may also ask for what is behind the last record, and gets nothing.
+                    behind = JINJA.eval(str(value), self.config, response=whole, last_record=chunk[-1])
+                    self.tokens.setdefault((id(route), str(behind)), page + 1)
                 # `True == 1`: only the same value is meant.
                 self.found[memory] = [next(at for at, option in enumerate(options) if option is one) for one in made]
                 return {name: str(one) for name, one in headers.items()}, whole

@@ -163,6 +163,35 @@ test.each<[what: string, retriever: object, paginator: unknown]>([
     cursor("{{ last_record['id'] }}", { stop_condition: '{{ last_page_size == 0 }}' }),
     { type: 'keyset', field: 'id', param: 'after', limit: 0, stop_after_empty_page: true },
   ],
+  [
+    'the last record, with a header',
+    cursor("{{ last_record['id'] }}", { stop_condition: '{{ not "next" in headers.get(\'Link\') }}' }),
+    { type: 'keyset', field: 'id', param: 'after', limit: 0, stop_after_empty_page: true },
+  ],
+  [
+    'an offset that the answer names with its size',
+    cursor(
+      "{{ response.get('startAt') + response['maxResults'] }}",
+      { stop_condition: '{{ response.isLast or response.startAt + response.maxResults >= response.whole }}' },
+      { type: 'RequestOption', inject_into: 'request_parameter', field_name: 'startAt' },
+    ),
+    { type: 'offset', limit: 0, offset_param: 'startAt', done_path: 'isLast', total_path: 'whole' },
+  ],
+  [
+    'a cursor within an object in the body',
+    cursor(
+      `{{ '{"page": {"after": "' + response.page.end + '"}}' if response.page.end else "" }}`,
+      { stop_condition: '{{ response.page.more is false }}' },
+      { type: 'RequestOption', inject_into: 'body_json', field_name: 'variables' },
+    ),
+    {
+      type: 'cursor',
+      cursor_path: 'page.end',
+      cursor_body_path: 'variables.page.after',
+      stop_when_missing: true,
+      has_more_path: 'page.more',
+    },
+  ],
 ])('an end of a list becomes the same end: %s', async (_what, retriever, paginator) => {
   const { resources, stops } = await imported(manifest({ retriever }))
   expect(stops).toEqual([])
@@ -191,6 +220,168 @@ test('a condition that the document cannot say is open, and never guessed', asyn
   const retriever = cursor("{{ last_record['id'] }}", { stop_condition: '{{ response.a * 2 > 7 }}' })
   const { stops } = await imported(manifest({ retriever }))
   expect(stops).toEqual([expect.stringContaining('response.a * 2 > 7')])
+})
+
+test.each<[what: string, value: string]>([
+  ['a sum of other numbers', '{{ response.first + response.second }}'],
+  ['an object that holds more than the cursor', `{{ '{"after": "' + response.next + '", "size": 5}' }}`],
+])('a computed cursor that is none of the known ones is open: %s', async (_what, value) => {
+  const inject = { type: 'RequestOption', inject_into: 'body_json', field_name: 'variables' }
+  const { stops } = await imported(manifest({ retriever: cursor(value, {}, inject) }))
+  expect(stops).toEqual([expect.stringContaining('the cursor of the next page')])
+})
+
+test('an offset that the answer names is followed where the API gives less than it is asked for', async () => {
+  const asked: string[] = []
+  const origin = await listening(url => {
+    asked.push(url.search)
+    const startAt = Number(url.searchParams.get('startAt') ?? 0)
+    const ids = [1, 2, 3, 4, 5].slice(startAt, startAt + 2)
+    return { startAt, maxResults: 2, total: 5, data: ids.map(id => ({ id })) }
+  })
+  const sum = 'response.startAt + response.maxResults'
+  const inject = (field_name: string) => ({ type: 'RequestOption', inject_into: 'request_parameter', field_name })
+  const { paginator } = cursor(`{{ ${sum} }}`, { stop_condition: `{{ ${sum} >= response.total }}`, page_size: 50 })
+  const pipeline = await ran(
+    manifest({
+      requester: { url_base: origin },
+      retriever: {
+        paginator: {
+          ...paginator,
+          page_token_option: inject('startAt'),
+          page_size_option: inject('maxResults'),
+        },
+      },
+    }),
+  )
+  expect(asked).toEqual([0, 2, 4].map(at => `?startAt=${at}&maxResults=50`))
+  expect(await pipeline?.dataset().query('select id from orders order by id')).toHaveLength(5)
+})
+
+test('an option that chooses a member of a map takes the first one, and the report names the others', async () => {
+  const { client, notes, stops } = await imported(
+    manifest({
+      requester: {
+        url_base: `{%- set HOSTS = {"NA": "https://na.example.com", "EU": "https://eu.example.com"} -%} {{ HOSTS[config["region"]] }}`,
+      },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(client.base_url).toBe('https://na.example.com/')
+  expect(notes).toContainEqual(
+    expect.objectContaining({ kind: 'assumed', text: 'option `region`: "NA"; others are ["EU"]' }),
+  )
+})
+
+test('a key that goes into the body is a secret of the body', async () => {
+  const authenticator = {
+    type: 'ApiKeyAuthenticator',
+    api_token: "{{ config['api_key'] }}",
+    inject_into: { type: 'RequestOption', inject_into: 'body_data', field_name: 'apiKey' },
+  }
+  const { client, resources, stops, secrets } = await imported(
+    manifest({
+      requester: { http_method: 'POST', authenticator, request_body_data: { kind: 'all' } },
+      spec: { required: ['api_key'], properties: { api_key: { type: 'string', airbyte_secret: true } } },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(client.auth).toBeUndefined()
+  expect(resources[0]?.endpoint.data).toEqual({ kind: 'all', apiKey: '${secrets.api_key}' })
+  expect(secrets.map(({ name }) => name)).toEqual(['api_key'])
+})
+
+test('a member `type` in the form of a token request is a text', async () => {
+  const { client, stops } = await imported(
+    manifest({
+      requester: {
+        authenticator: {
+          type: 'OAuthAuthenticator',
+          token_refresh_endpoint: 'https://api.example.com/token',
+          client_id: "{{ config['client_id'] }}",
+          client_secret: "{{ config['client_secret'] }}",
+          refresh_token: "{{ config['refresh_token'] }}",
+          refresh_request_body: { type: 'refresh' },
+        },
+        $parameters: { anything: 'passed down' },
+      },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(client.auth).toMatchObject({ access_token_request_data: { type: 'refresh' } })
+})
+
+test.each<[what: string, condition: string, filter: unknown]>([
+  ['decides alone', "{{ not config.get('shops') or record.shop in config['shops'] }}", undefined],
+  ['decides from the right', '{{ record.shop in config.shops or not config.shops }}', undefined],
+  [
+    'is one of several parts',
+    "{{ record.kind == 'sale' and (not config.get('shops') or record.shop in config['shops']) }}",
+    '(record.?kind.orValue(null) == "sale")',
+  ],
+  ['is a variable', "{% set shops = config.get('shops', []) %}{{ not shops or record.shop in shops }}", undefined],
+])('an option that need not be set counts as not set in a filter, where it %s', async (_what, condition, filter) => {
+  const { resources, stops } = await imported(
+    manifest({
+      retriever: {
+        record_selector: {
+          type: 'RecordSelector',
+          extractor: { type: 'DpathExtractor', field_path: ['data'] },
+          record_filter: { type: 'RecordFilter', condition },
+        },
+      },
+      spec: { properties: { shops: { type: 'array', items: { type: 'string' } } } },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(resources[0]?.filter).toBe(filter)
+})
+
+test('a field that Airbyte hashes is hashed, and a hash of several values stops before a run', async () => {
+  const fields = (value: string) => [
+    { type: 'AddFields', fields: [{ path: ['email'], value: "{{ record['email'] | hash('md5') }}" }] },
+    { type: 'AddFields', fields: [{ path: ['phone_hash'], value }] },
+  ]
+  const of = (value: string) => imported(manifest({ stream: { transformations: fields(value) } }))
+  const one = await of('{{ record.phone|hash }}')
+  expect(one.stops).toEqual([])
+  expect(one.resources[0]).toMatchObject({
+    mask: { email: 'hash', phone: 'hash' },
+    mask_salt: '${secrets.mask_salt}',
+    add: { phone_hash: 'record.?phone.orValue(null)' },
+  })
+  expect(one.secrets.map(({ name }) => name)).toEqual(['mask_salt'])
+  const several = await of("{{ (record.phone ~ record.email) | hash('md5') }}")
+  expect(several.stops).toEqual([expect.stringContaining('in clear')])
+})
+
+test('a field that is removed from the elements of a list is left out', async () => {
+  const { resources, stops } = await imported(
+    manifest({
+      stream: { transformations: [{ type: 'RemoveFields', field_pointers: [['lines', '*', 'note'], ['raw']] }] },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(resources[0]?.drop).toEqual(['lines.note', 'raw'])
+})
+
+test('a filter that takes nothing while options are not set is open', async () => {
+  const { stops } = await imported(
+    manifest({
+      retriever: {
+        record_selector: {
+          type: 'RecordSelector',
+          extractor: { type: 'DpathExtractor', field_path: ['data'] },
+          record_filter: {
+            type: 'RecordFilter',
+            condition: "{{ config.get('shops', []) and record.shop in config.shops }}",
+          },
+        },
+      },
+      spec: { properties: { shops: { type: 'array', items: { type: 'string' } } } },
+    }),
+  )
+  expect(stops).toEqual([expect.stringContaining('never true')])
 })
 
 test('options become references, secrets stay secrets, and defaults are said', async () => {
@@ -404,7 +595,7 @@ streams:
     primary_key: [no]
     retriever:
       type: SimpleRetriever
-      requester: { $ref: "#/definitions/requester", path: "/shops/{{ stream_partition.shop }}/orders" }
+      requester: { $ref: "#/definitions/requester", path: "/shops/{{ stream_interval.shop }}/orders" }
       record_selector:
         type: RecordSelector
         extractor: { type: DpathExtractor, field_path: [orders] }
@@ -421,15 +612,16 @@ streams:
       start_time_option: { type: RequestOption, inject_into: request_parameter, field_name: since }
     transformations:
       - { type: AddFields, fields: [{ path: [shop_id], value: "{{ stream_partition['shop'] }}" }] }
+      - { type: AddFields, fields: [{ path: [shop], value: "{{ stream_interval.shop }}" }] }
       - { type: RemoveFields, field_pointers: [[raw]] }
 `
   const pipeline = await ran(text)
   const lists = asked.filter(path => path.includes('orders')).sort()
   expect(lists).toEqual([1, 2, 3].map(id => `/shops/${id}/orders?since=2024-01-01T00%3A00%3A00Z`))
-  const rows = await pipeline?.dataset().query('select no, shop_id from orders order by no')
+  const rows = await pipeline?.dataset().query('select no, shop_id, shop from orders order by no')
   expect(rows).toEqual([
-    { no: 20n, shop_id: 2n },
-    { no: 30n, shop_id: 3n },
+    { no: 20n, shop_id: 2n, shop: 2n },
+    { no: 30n, shop_id: 3n, shop: 3n },
   ])
 })
 

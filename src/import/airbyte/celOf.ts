@@ -1,6 +1,6 @@
 import {
-  expressionOf,
   isTemplate,
+  knownTruth,
   literalOf,
   type Names,
   partsIn,
@@ -21,12 +21,7 @@ export function celOf(template: string, names: CelNames): string {
   if (!isTemplate(template)) return celValue(literalOf(template))
   const constant = settledValue(template, names)
   if (constant !== undefined) return constant
-  const variables = new Map<string, Syntax>()
-  const parts: Syntax[] = []
-  for (const node of partsIn(template)) {
-    if (node.type === 'Set') variables.set(String((node.assignee as Syntax).value), node.value as Syntax)
-    else parts.push(node)
-  }
+  const { variables, parts } = withVariables(template)
   const compiler = new Compiler(variables, names)
   const [only] = parts
   if (only === undefined) return 'null'
@@ -37,7 +32,25 @@ export function celOf(template: string, names: CelNames): string {
 /** The CEL condition for a template. Throws Unsayable. */
 export function celCondition(template: string, names: CelNames): string {
   if (!isTemplate(template)) throw new Unsayable('a condition without an expression')
-  return new Compiler(new Map(), names).condition(expressionOf(template))
+  const { variables, parts } = withVariables(template)
+  const [only, ...others] = parts
+  if (only === undefined || others.length > 0) throw new Unsayable('several parts')
+  const condition = new Compiler(variables, names).condition(only)
+  if (condition === 'false') throw new Unsayable('it is never true while the options of the connector are not set')
+  return condition
+}
+
+function withVariables(template: string): {
+  readonly variables: ReadonlyMap<string, Syntax>
+  readonly parts: readonly Syntax[]
+} {
+  const variables = new Map<string, Syntax>()
+  const parts: Syntax[] = []
+  for (const node of partsIn(template)) {
+    if (node.type === 'Set') variables.set(String((node.assignee as Syntax).value), node.value as Syntax)
+    else parts.push(node)
+  }
+  return { variables, parts }
 }
 
 /** The value, if it is known before a run. */
@@ -122,19 +135,32 @@ class Compiler {
   /** Whether a value is true in Python. */
   condition(given: Syntax): string {
     const node = this.unfolded(given)
-    if (node.type === 'UnaryExpression') return `!${this.condition(node.argument as Syntax)}`
+    const settled = knownTruth(node, this.variables, this.names)
+    if (settled !== undefined) return String(settled)
+    if (node.type === 'UnaryExpression') return negated(this.condition(node.argument as Syntax))
     if (node.type === 'Identifier' && /^(true|false)$/i.test(String(node.value)))
       return String(node.value).toLowerCase()
     if (node.type === 'TestExpression') return this.test(node)
     if (node.type === 'BinaryExpression') {
       const operator = String((node.operator as Syntax).value)
-      if (operator === 'and' || operator === 'or') {
-        return `(${this.condition(node.left as Syntax)} ${operator === 'and' ? '&&' : '||'} ${this.condition(node.right as Syntax)})`
-      }
+      if (operator === 'and' || operator === 'or') return this.both(node, operator)
       if (COMPARISONS.has(operator)) return this.binary(node)
     }
     if (node.type === 'CallExpression' && /^(starts|ends)with$/.test(methodOf(node) ?? '')) return this.call(node)
     return `!(${this.of(node)} in [null, "", 0, false])`
+  }
+
+  /** Two conditions. Where one of them decides, the other one need not be said. */
+  private both(node: Syntax, operator: 'and' | 'or'): string {
+    const sides = [node.left as Syntax, node.right as Syntax]
+    const decides = operator === 'or'
+    const known = sides.map(side => knownTruth(side, this.variables, this.names))
+    if (known.includes(decides)) return String(decides)
+    const said = sides.flatMap((side, index) => (known[index] === undefined ? [this.condition(side)] : []))
+    if (said.includes(String(decides))) return String(decides)
+    const left = said.filter(text => text !== String(!decides))
+    if (left.length < 2) return left[0] ?? String(!decides)
+    return `(${left.join(operator === 'and' ? ' && ' : ' || ')})`
   }
 
   /** A value inside a text. */
@@ -213,7 +239,7 @@ class Compiler {
       (fallback.type === 'ObjectLiteral' && (fallback.value as Map<unknown, unknown>).size === 0)
         ? 'null'
         : this.of(fallback)
-    if (root !== 'record') return this.names.sliceValue(root, keys)
+    if (root !== 'record') return this.names.sliceValue(...aliased(root, keys))
     if (keys.length === 0) return 'record'
     return `record${keys.map(optionalKey).join('')}.orValue(${other})`
   }
@@ -285,6 +311,21 @@ class Compiler {
     if (method === 'endswith' && given.length === 1) return `${on}.endsWith(${values.join('')})`
     throw new Unsayable(`the method \`${method}\``)
   }
+}
+
+function negated(condition: string): string {
+  if (condition === 'true' || condition === 'false') return String(condition === 'false')
+  return `!${condition}`
+}
+
+/** In the CDK `stream_interval`, `stream_partition` and `stream_slice` are one thing: the partition, and the window in it. */
+function aliased(
+  root: Root,
+  keys: readonly (string | number)[],
+): readonly [root: Root, keys: readonly (string | number)[]] {
+  const [first] = keys
+  if (root !== 'partition' && root !== 'interval') return [root, keys]
+  return [first === 'start_time' || first === 'end_time' ? 'interval' : 'partition', keys]
 }
 
 const CHAINS: Readonly<Record<string, Root>> = {

@@ -105,14 +105,9 @@ export function literalOf(text: string): unknown {
 
 /** The keys of an option, if the template only refers to one. */
 export function optionOf(template: unknown): readonly string[] | undefined {
-  try {
-    const option = (keys: readonly string[]): Value => ({ kind: 'setting', keys, secret: false })
-    const value = templateValue(template, { option, parameters: {}, assume() {} })
-    return value.kind === 'setting' ? value.keys : undefined
-  } catch (error) {
-    if (error instanceof Unsayable) return undefined
-    throw error
-  }
+  const option = (keys: readonly string[]): Value => ({ kind: 'setting', keys, secret: false })
+  const value = ifSayable(() => templateValue(template, { option, parameters: {}, assume() {} }))
+  return value?.kind === 'setting' ? value.keys : undefined
 }
 
 function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, names: Names): Value[] {
@@ -255,10 +250,23 @@ function member(node: Syntax, scope: Scope): Raw {
   const object = raw(node.object as Syntax, scope)
   if (property.type === 'SliceExpression') throw new Unsayable('a part of a text or list')
   const key = node.computed === true ? evaluate(property, scope) : known(property.value)
+  if (key.kind === 'setting') return chosenMember(object, key, scope.names)
   if (key.kind !== 'known' || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
     throw new Unsayable('a key that is known during the run only')
   }
   return memberOf(object, key.value)
+}
+
+/** The member of a known map that an option chooses. Without a default it is the first one, as of a list of choices. */
+function chosenMember(object: Raw, { keys }: Extract<Value, { kind: 'setting' }>, names: Names): Value {
+  const map = object.kind === 'known' && !Array.isArray(object.value) ? object.value : undefined
+  const [first, ...others] = typeof map === 'object' && map !== null ? Object.entries(map) : []
+  if (first === undefined) throw new Unsayable('a key that is known during the run only')
+  const [name, value] = first
+  names.assume(
+    `option \`${keys.join('.')}\`: ${JSON.stringify(name)}; others are ${JSON.stringify(others.map(([other]) => other))}`,
+  )
+  return value instanceof SettingInside ? value.setting : known(value)
 }
 
 function memberOf(object: Raw, key: string | number): Raw {
@@ -271,6 +279,9 @@ function memberOf(object: Raw, key: string | number): Raw {
       if (key === 'cursor_slice') return { kind: 'path', root: 'interval', keys: [] }
       if (key === 'partition') return object
     }
+    // In the CDK `stream_interval` is another name of `stream_slice`.
+    if (root === 'interval' && keys.length === 0 && key !== 'start_time' && key !== 'end_time')
+      return { kind: 'path', root: 'partition', keys: [key] }
     return { kind: 'path', root, keys: [...keys, key] }
   }
   if (object.kind === 'known') {
@@ -438,6 +449,28 @@ function joinedList(list: unknown, between: string): Value {
   if (list.every(item => !(item instanceof SettingInside))) return known(list.map(shown).join(between))
   if (list.length === 1) return (list[0] as SettingInside).setting
   throw new Unsayable('`join` of several options of the user')
+}
+
+/** Whether an expression is true, if that is known before a run. An option that need not be set counts as not set. */
+export function knownTruth(node: Syntax, definitions: ReadonlyMap<string, Syntax>, names: Names): boolean | undefined {
+  return ifSayable(() => {
+    const variables = new Map<string, Value>()
+    for (const [name, definition] of definitions) {
+      const value = ifSayable(() => evaluate(definition, { variables, names }))
+      if (value !== undefined) variables.set(name, value)
+    }
+    const value = optional(node, { variables, names })
+    return value.kind === 'known' ? truth(value) : undefined
+  })
+}
+
+function ifSayable<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof Unsayable) return undefined
+    throw error
+  }
 }
 
 /** Whether a value is true in Python. An option counts as set. */

@@ -65,7 +65,7 @@ export function pagingOf(
     case 'OffsetIncrement':
       return offsets(size, sizePlace, token, scene)
     case 'CursorPagination':
-      return { paginator: new Cursor(strategy ?? {}, { token, selector, fields, scene }).paginator(), fixed }
+      return followed(new Cursor(strategy ?? {}, { token, selector, fields, scene }), { size, sizePlace, fixed })
     default:
       scene.stop(
         `the pagination is a class of its own (${textOf(strategy?.class_name) ?? '?'}); write what it does into \`paginator\``,
@@ -83,6 +83,23 @@ function sizeOf(given: unknown, scene: Scene): number | undefined {
   if (Number.isInteger(size) && size > 0) return size
   scene.open('the size of a page is an option of the connector; the API chooses one', 'endpoint.paginator')
   return undefined
+}
+
+/** A cursor that is the offset plus the size of the page is an offset. */
+function followed(
+  cursor: Cursor,
+  { size, sizePlace, fixed }: { size: number | undefined; sizePlace: RequestPlace | undefined; fixed: Paging['fixed'] },
+): Paging {
+  const ends = cursor.endsOfOffset(sizePlace)
+  if (ends === undefined) return { paginator: cursor.paginator(), fixed }
+  const { token, scene } = cursor.places
+  const paging = offsets(size, sizePlace, token, scene)
+  scene.assume(
+    'the offset grows by the records of a page; Airbyte adds the size that the answer names',
+    'endpoint.paginator',
+  )
+  const { total_path: _none, ...paginator } = paging.paginator as Readonly<Record<string, unknown>>
+  return { ...paging, paginator: { ...paginator, ...ends } }
 }
 
 function pageNumbers(strategy: Part, token: RequestPlace | undefined, scene: Scene): Paging['paginator'] {
@@ -160,7 +177,9 @@ interface CursorPlaces {
 }
 
 /** The meaning of a stop condition. */
-type Stop = { readonly kind: 'missing' | 'empty' } | { readonly kind: 'more' | 'done' | 'pages'; readonly path: string }
+type Stop =
+  | { readonly kind: 'missing' | 'empty' }
+  | { readonly kind: 'more' | 'done' | 'pages' | 'total'; readonly path: string }
 
 interface Place {
   readonly root: string
@@ -172,22 +191,55 @@ class Cursor {
   private readonly next: Syntax | undefined
 
   private readonly strategy: Part
-  private readonly places: CursorPlaces
+  readonly places: CursorPlaces
 
   constructor(strategy: Part, places: CursorPlaces) {
     this.strategy = strategy
-    this.places = places
     const { scene } = places
     const what = 'the cursor of the next page'
-    this.next = scene.attempt(what, strategy.cursor_value, () => expressionOf(String(strategy.cursor_value ?? '')))
-    const { next } = this
+    const next = scene.attempt(what, strategy.cursor_value, () => expressionOf(String(strategy.cursor_value ?? '')))
+    const wrapped = next && places.token?.into === 'body_json' ? wrappedCursor(next) : undefined
+    this.next = wrapped?.cursor ?? next
+    this.places =
+      wrapped === undefined || places.token === undefined
+        ? places
+        : { ...places, token: { into: 'body_json', name: `${places.token.name}.${jsonPath(wrapped.keys)}` } }
+    const node = this.next
     this.value =
-      next &&
+      node &&
       scene.attempt(what, strategy.cursor_value, () => {
-        const value = this.place(next)
-        if (value === undefined && this.counted() === undefined) throw new Unsayable('it is computed')
+        const value = this.place(node)
+        if (value === undefined && this.counted() === undefined && this.sum(node) === undefined)
+          throw new Unsayable('it is computed')
         return value
       })
+  }
+
+  /** Where a list ends whose cursor is the offset plus the size of the page, as the answer names both. Else undefined. */
+  endsOfOffset(size: RequestPlace | undefined): Readonly<Record<string, unknown>> | undefined {
+    const places = this.next && this.sum(this.next)
+    if (places === undefined) return undefined
+    const names = places.map(({ keys }) => String(keys.at(-1)))
+    const isOffset = (name: string): boolean => name === this.places.token?.name || OFFSET_NAME.test(name)
+    const isSize = (name: string): boolean => name === size?.name || SIZE_NAME.test(name)
+    const { scene } = this.places
+    if (!names.some((name, index) => isOffset(name) && isSize(names[1 - index] ?? ''))) {
+      scene.stop(`the cursor of the next page is the sum of ${names.join(' and ')}`, 'endpoint.paginator')
+      return undefined
+    }
+    const stops = this.stops()
+    const total = stops.find(stop => stop.kind === 'total')
+    const { stop_when_missing: _missing, ...ends } = Object.assign({}, ...stops.map(endOf)) as Record<string, unknown>
+    if (total?.kind !== 'total') return { total_path: null, ...ends }
+    // Answers may lack a total under the default path.
+    return total.path === 'total' ? ends : { total_path: total.path, ...ends }
+  }
+
+  /** The two places of `{{ response.startAt + response.maxResults }}`. */
+  private sum(node: Syntax): readonly [Place, Place] | undefined {
+    if (node.type !== 'BinaryExpression' || (node.operator as Syntax).value !== '+') return undefined
+    const [left, right] = [node.left as Syntax, node.right as Syntax].map(side => this.place(unwrapped(side)))
+    return left?.root === 'response' && right?.root === 'response' ? [left, right] : undefined
   }
 
   paginator(): Paging['paginator'] {
@@ -340,6 +392,8 @@ class Cursor {
       const inner = node.argument as Syntax
       const place = this.place(inner)
       if (place !== undefined) return this.unless(place)
+      const isIn = inner.type === 'BinaryExpression' && (inner.operator as Syntax).value === 'in'
+      if (isIn) return this.without(inner)
       const opposite = this.stopOf(inner)
       if (opposite.kind === 'done') return { kind: 'more', path: opposite.path }
       if (opposite.kind === 'more') return { kind: 'done', path: opposite.path }
@@ -366,10 +420,7 @@ class Cursor {
   private comparison(node: Syntax): Stop {
     const operator = String((node.operator as Syntax).value)
     const [leftNode, rightNode] = [node.left as Syntax, node.right as Syntax]
-    if (operator === 'not in' && leftNode.type === 'StringLiteral') {
-      const on = this.place(rightNode, true)
-      if (on !== undefined) return this.unless({ root: on.root, keys: [...on.keys, String(leftNode.value)] })
-    }
+    if (operator === 'not in') return this.without(node)
     const size = sizeNode(leftNode)
     const literal = literalOf(rightNode)
     if (size !== undefined && this.isRecords(size)) {
@@ -378,6 +429,8 @@ class Cursor {
       if (operator === '<') return { kind: 'empty' }
     }
     const [left, right] = [this.place(leftNode), this.place(rightNode)]
+    if (operator === '>=' && right?.root === 'response' && this.sum(leftNode) !== undefined)
+      return { kind: 'total', path: jsonPath(right.keys) }
     if (left !== undefined && literal !== undefined) {
       if (operator === '==' && (literal === null || literal === '' || literal === 'null' || literal === 0)) {
         const stop = this.unless(left)
@@ -398,12 +451,27 @@ class Cursor {
     throw new Unsayable(`\`${operator}\` in a condition`)
   }
 
+  /** `'next' not in response` and `not 'next' in response`: stops if there is no such member. */
+  private without(node: Syntax): Stop {
+    const [member, within] = [node.left as Syntax, node.right as Syntax]
+    const on = member.type === 'StringLiteral' ? this.place(within, true) : undefined
+    if (on === undefined) throw new Unsayable('`not in` of this')
+    return this.unless({ root: on.root, keys: [...on.keys, String(member.value)] })
+  }
+
   /** Stops if there is no value. */
   private unless(place: Place): Stop {
     const { value } = this
     if (value !== undefined && value.root === place.root && isAbove(place.keys, value.keys)) return { kind: 'missing' }
     if (place.root === 'headers' && value?.root === 'headers') return { kind: 'missing' }
     if (place.root === 'last_record') return { kind: 'empty' }
+    if (place.root === 'headers' && value?.root === 'last_record') {
+      this.places.scene.assume(
+        'the page after the last one has no records; Airbyte looks at a header',
+        'endpoint.paginator',
+      )
+      return { kind: 'empty' }
+    }
     if (this.isRecords(place)) return { kind: 'empty' }
     return this.flag('more', place)
   }
@@ -554,8 +622,48 @@ function endOf(stop: Stop): Readonly<Record<string, unknown>> {
     case 'done':
       return { done_path: stop.path }
     case 'pages':
+    case 'total':
       return {}
   }
+}
+
+const OFFSET_NAME = /^(?:offset|skip|start(?:_?at)?)$/i
+const SIZE_NAME = /^(?:limit|max_?results|per_?page|page_?size)$/i
+
+/**
+ * `'{"after": "' + response.end + '"}'`: a cursor within a JSON object, which Airbyte writes as an object. `keys` lead to
+ * it. Undefined for anything else.
+ */
+function wrappedCursor(node: Syntax): { readonly keys: readonly Key[]; readonly cursor: Syntax } | undefined {
+  const text = node.type === 'Ternary' && isEmptyNode(node.falseExpr as Syntax) ? (node.trueExpr as Syntax) : node
+  const [before, cursor, after, ...others] = summands(text)
+  if (before?.type !== 'StringLiteral' || cursor === undefined || after?.type !== 'StringLiteral') return undefined
+  if (others.length > 0) return undefined
+  const keys = keysTo('\uE000', `${String(before.value)}\uE000${String(after.value)}`)
+  return keys === undefined ? undefined : { keys, cursor: text === node ? cursor : { ...node, trueExpr: cursor } }
+}
+
+function summands(node: Syntax): readonly Syntax[] {
+  const isSum = node.type === 'BinaryExpression' && /^[+~]$/.test(String((node.operator as Syntax).value))
+  return isSum ? [...summands(node.left as Syntax), ...summands(node.right as Syntax)] : [node]
+}
+
+/** The keys that lead to a text in a JSON object that holds nothing else. */
+function keysTo(text: string, json: string): readonly Key[] | undefined {
+  const keys: Key[] = []
+  let at: unknown
+  try {
+    at = JSON.parse(json)
+  } catch {
+    return undefined
+  }
+  for (let members = Object.entries(partOf(at) ?? {}); at !== text; members = Object.entries(partOf(at) ?? {})) {
+    const [only, ...others] = members
+    if (only === undefined || others.length > 0) return undefined
+    keys.push(only[0])
+    at = only[1]
+  }
+  return keys.length === 0 ? undefined : keys
 }
 
 function isAbove(keys: readonly Key[], of: readonly Key[]): boolean {

@@ -1,6 +1,6 @@
 import { Unsayable, type Value } from './jinja.js'
 import { type Part, partOf, textOf, typeOf } from './manifestParts.js'
-import { requestPlace } from './paging.js'
+import { type RequestPlace, requestPlace } from './paging.js'
 import { jsonPath, type Scene } from './rendering.js'
 
 /** The `auth` of the document. Null if there is none, undefined (with a note) if it cannot be expressed. */
@@ -43,12 +43,33 @@ function signed(part: Part, scene: Scene): Readonly<Record<string, unknown>> | n
   }
 }
 
+/** The key that an authenticator writes into the body of each request. It is a member of the document's body. */
+export function bodyKeyOf(
+  given: unknown,
+  scene: Scene,
+): { readonly place: RequestPlace; readonly value: string } | undefined {
+  const part = partOf(given)
+  if (part === undefined || typeOf(part) !== 'ApiKeyAuthenticator') return undefined
+  scene.of(part)
+  const place = requestPlace(partOf(part.inject_into), scene)
+  if (place?.into !== 'body_json' && place?.into !== 'body_data') return undefined
+  scene.of(part)
+  const value = scene.attempt('the authentication', typeOf(part), () => needed(part.api_token, 'api_key', scene))
+  return value === undefined ? undefined : { place, value }
+}
+
 /** The text of a credential, which may contain secret references. */
 function credential(given: unknown, scene: Scene, isSecret = true): string | undefined {
   if (given === undefined || given === null) return undefined
   const value = scene.value(given, 'a credential')
   if (value === undefined) throw new Unsayable('a credential that cannot be said')
   return unbraced(scene.text(value, isSecret))
+}
+
+/** The members of a map of texts. One with a member `type` looks like a component, and so has parameters. */
+function textsOf(given: unknown, scene: Scene): Record<string, string> {
+  const members = Object.entries(partOf(given) ?? {}).filter(([key]) => key !== '$parameters')
+  return Object.fromEntries(members.map(([key, value]) => [key, credential(value, scene) ?? '']))
 }
 
 /** A credential that must not be empty. If the options do not give it, the user has to. */
@@ -70,7 +91,7 @@ function apiKey(part: Part, scene: Scene): Readonly<Record<string, unknown>> | u
   const name = place?.name ?? credential(part.header, scene) ?? ''
   scene.of(part)
   if (place !== undefined && place.into !== 'header' && place.into !== 'request_parameter') {
-    scene.stop('the key goes into the body, where a document has no secrets')
+    scene.stop('the key goes into the body, which this document cannot say')
     return undefined
   }
   if (name === '') throw new Unsayable('a key without the name of its header')
@@ -80,12 +101,7 @@ function apiKey(part: Part, scene: Scene): Readonly<Record<string, unknown>> | u
 function oauth(part: Part, scene: Scene): Readonly<Record<string, unknown>> {
   const at = (key: string): string | undefined => credential(part[key], scene)
   const grant = at('grant_type') ?? 'refresh_token'
-  const body = Object.fromEntries(
-    Object.entries(partOf(part.refresh_request_body) ?? {}).map(([key, value]) => [
-      key,
-      credential(value, scene) ?? '',
-    ]),
-  )
+  const body = textsOf(part.refresh_request_body, scene)
   const headers = Object.keys(partOf(part.refresh_request_headers) ?? {})
   const isBasic = headers.some(name => name.toLowerCase() === 'authorization')
   const scopes = Array.isArray(part.scopes) ? part.scopes.map(scope => credential(scope, scene) ?? '').join(' ') : ''
@@ -144,8 +160,8 @@ function login(part: Part, scene: Scene): Readonly<Record<string, unknown>> | un
   const use = partOf(part.request_authentication) ?? {}
   const text = (value: unknown): string | undefined => credential(value, scene)
   const map = (value: unknown): Record<string, string> | undefined => {
-    const members = Object.entries(partOf(value) ?? {})
-    return members.length === 0 ? undefined : Object.fromEntries(members.map(([key, item]) => [key, text(item) ?? '']))
+    const texts = textsOf(value, scene)
+    return Object.keys(texts).length === 0 ? undefined : texts
   }
   scene.of(requester)
   const signed = signedLogin(partOf(requester.authenticator), scene)

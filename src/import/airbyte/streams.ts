@@ -10,7 +10,7 @@ import { isToken, type Paging, pagingOf, type RequestPlace, requestPlace } from 
 import { escaped, jsonPath, NO_SLICE, type Resource, Scene, type Slice, type SliceField } from './rendering.js'
 import { columnsOf, fieldsOf, keyOf } from './schemas.js'
 import type { Settings } from './settings.js'
-import { signingOf } from './signing.js'
+import { bodyKeyOf, signingOf } from './signing.js'
 import { sentFormat, type Window, windowOf } from './window.js'
 
 /** Most slices of one stream. Nobody writes more by hand. */
@@ -417,7 +417,9 @@ class StreamBody {
     for (const { place, value } of paging.fixed) put(request, place, value)
     this.sliceOptions(request)
     const incremental = window && this.incremental(window, request, isParent)
-    const auth = signingOf(requester.authenticator, scene)
+    const bodyKey = bodyKeyOf(requester.authenticator, scene)
+    if (bodyKey !== undefined) put(request, bodyKey.place, bodyKey.value)
+    const auth = bodyKey === undefined ? signingOf(requester.authenticator, scene) : null
     const answers = answersOf(requester.error_handler, scene)
     const method = String(requester.http_method ?? 'GET').toUpperCase()
     if (!['GET', 'POST', 'PUT', 'PATCH'].includes(method)) scene.stop(`its method is ${method}`)
@@ -765,12 +767,13 @@ class StreamBody {
     const filter = partOf(partOf(retriever.record_selector)?.record_filter)
     if (filter !== undefined) this.filter(filter, cursor, made)
     const add: Record<string, string> = {}
+    const mask: Record<string, string> = {}
     const drop: string[] = []
     for (const step of partsOf(stream.transformations)) {
       scene.of(step)
       switch (typeOf(step)) {
         case 'AddFields':
-          for (const field of partsOf(step.fields)) this.add(field, add, step)
+          for (const field of partsOf(step.fields)) this.add(field, step, { add, mask })
           break
         case 'RemoveFields':
           this.remove(step, drop)
@@ -793,6 +796,10 @@ class StreamBody {
     }
     if (Object.keys(add).length > 0) made.add = add
     if (drop.length > 0) made.drop = [...new Set(drop)]
+    if (Object.keys(mask).length > 0) {
+      made.mask = mask
+      made.mask_salt = scene.settings.reference({ kind: 'setting', keys: ['mask_salt'], secret: true }, true)
+    }
     if (scene.include.size > 0) made.include_from_parent = [...scene.include]
     return made
   }
@@ -811,10 +818,11 @@ class StreamBody {
     const expression = scene.attempt('the filter of records', condition, () =>
       compiled(celCondition(condition, scene.of(filter))),
     )
-    if (expression !== undefined && expression !== 'true') made.filter = expression
+    if (expression === 'true') scene.assume('every record is taken: the filter asks for options that need not be set')
+    else if (expression !== undefined) made.filter = expression
   }
 
-  private add(field: Part, add: Record<string, string>, step: Part): void {
+  private add(field: Part, step: Part, { add, mask }: ShapeMade): void {
     const { scene } = this
     const path = (Array.isArray(field.path) ? field.path : [field.path]).map(key => {
       const value = isTemplate(String(key)) ? scene.of(step).value(key, 'the name of a field', false) : known(key)
@@ -832,6 +840,20 @@ class StreamBody {
       scene.open(`the new field ${name} is the time of reading, and is left out: \`_dlt_load_id\` says when a row came`)
       scene.unsaidFields.add(name)
       this.readingTimes.add(name)
+      return
+    }
+    const hashed = HASHED_FIELD.exec(textOf(field.value) ?? '')?.[1]
+    if (hashed !== undefined) {
+      mask[hashed] = 'hash'
+      if (hashed !== name) add[name] = compiled(`record.?${hashed}.orValue(null)`)
+      scene.assume(
+        `the field ${hashed} is hashed with a salt of your own, the secret mask_salt: hashes differ from those of Airbyte`,
+        'mask',
+      )
+      return
+    }
+    if (/\|\s*hash\b/.test(textOf(field.value) ?? '')) {
+      scene.stop(`the new field ${name} is a hash of several values, which would be loaded in clear`)
       return
     }
     const added = scene.attempt(`the new field ${name}`, field.value, () => this.added(field, step), isKey)
@@ -870,12 +892,24 @@ class StreamBody {
       return
     }
     for (const pointer of Array.isArray(step.field_pointers) ? step.field_pointers : []) {
-      const keys = (Array.isArray(pointer) ? pointer : [pointer]).map(String)
+      const given = (Array.isArray(pointer) ? pointer : [pointer]).map(String)
+      // `drop` leads through lists of itself.
+      const keys = given.filter((key, index) => key !== '*' || index === 0 || index === given.length - 1)
+      if (keys.length < given.length)
+        scene.assume(`${given.join('.')}: fields of the elements of a list; those of the members of an object stay`)
       if (keys.some(key => /[*?[\]]/.test(key))) scene.open(`fields such as ${keys.join('.')} stay`)
       else drop.push(jsonPath(keys))
     }
   }
 }
+
+interface ShapeMade {
+  readonly add: Record<string, string>
+  readonly mask: Record<string, string>
+}
+
+/** A template whose value is the hash of one field of the record. */
+const HASHED_FIELD = /^\s*\{\{\s*record(?:\.|\[['"])([A-Za-z_]\w*)(?:['"]\])?\s*\|\s*hash(?:\([^()]*\))?\s*\}\}\s*$/
 
 /** A template whose value is the time of reading and nothing of the record. */
 const READING_TIME = /^\s*\{\{\s*(?:now_utc|today_utc)\(\)(?:\s*\.\s*\w+\([^(){}]*\))?\s*\}\}\s*$/
