@@ -102,8 +102,9 @@ export type {
   WindowOrder,
 } from './model/source.js'
 export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
+export type { CursorBound, WindowOptions } from './pipeline/backfill/askedRange.js'
 export type { LoadingOptions, Partition, WindowLoad, WindowOutcome } from './pipeline/backfill/loadWindows.js'
-export type { CursorBound, FailedWindow, RunningWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
+export type { FailedWindow, RunningWindow } from './pipeline/backfill/planBackfill.js'
 export type { BackfillOptions, BackfillResult, BackfillStatus } from './pipeline/backfill/runBackfill.js'
 export type { EventMessage, EventSubject, WorkFailure, WorkKind, WorkMessage } from './pipeline/eventChannel.js'
 export type { RowCounts } from './pipeline/knownTables.js'
@@ -207,6 +208,7 @@ export type {
   PaginatorKeys,
   PaginatorShorthand,
   ParamValueConfig,
+  PartitionConfig,
   PollConfig,
   ProcessingStepConfig,
   ProfileConfig,

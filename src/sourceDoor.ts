@@ -18,6 +18,7 @@ export type {
   Page,
   PageMemory,
   ParentChangedHint,
+  PartitionHint,
   ProcessingStep,
   Resource,
   ResourceDescription,

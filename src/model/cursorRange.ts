@@ -3,7 +3,10 @@ import { stringifyJson } from '../json/write.js'
 import type { CursorState } from './pipelineState.js'
 import type { Verdict } from './receipt.js'
 
-/** A part of a cursor's range, from `start` to `end`, both in the form of the cursor's values. */
+/**
+ * A part of a cursor's range, from `start` to `end`, both in the form of the cursor's values. A partition by values has
+ * the value as both.
+ */
 export interface CursorRange {
   readonly start: JsonValue
   readonly end: JsonValue
@@ -14,8 +17,9 @@ export function cursorText(value: JsonValue): string {
   return typeof value === 'string' ? value : stringifyJson(value)
 }
 
-/** A range for people. */
+/** A range for people, or the one value of a partition. */
 export function rangeText({ start, end }: CursorRange): string {
+  if (stringifyJson(start) === stringifyJson(end)) return cursorText(start)
   return `${cursorText(start)} … ${cursorText(end)}`
 }
 
@@ -24,7 +28,7 @@ export interface WindowsOf {
   readonly pipeline: string
   readonly schemaName: string
   readonly resource: string
-  /** JSONPath of the cursor. */
+  /** JSONPath of the cursor. `(values)` and `(parents)` stand for partitions. */
   readonly cursorPath: string
 }
 

@@ -65,6 +65,10 @@ export interface Resource<Name extends string = string, Table extends string = s
   readonly selected: boolean
   readonly hints: TableHints<Table>
   readonly incremental?: IncrementalHint | undefined
+  /** How a backfill cuts its lists, where no cursor does. */
+  readonly partition?: PartitionHint | undefined
+  /** All its records as JSON text, before its steps, where they are known without a request. */
+  readonly written?: (() => Uint8Array) | undefined
   /** Whether its requests carry the end of the window. Absent: nobody knows. */
   readonly sendsWindowEnd?: boolean | undefined
   readonly steps: readonly ProcessingStep[]
@@ -291,6 +295,18 @@ export interface IncrementalHint {
   readonly path: string
 }
 
+/** Partitions of a backfill. Each is a load of its own, for some records of the parent. */
+export type PartitionHint = {
+  /** Key path in the document, for messages. */
+  readonly path: string
+} & (
+  | { /** Each record of the parent, which is a list in the document, is a partition. */ readonly by: 'values' }
+  | {
+      /** The records of the parent are dealt out to so many slices, by their keys. */ readonly by: 'parents'
+      readonly slices: number
+    }
+)
+
 /** Windows of a backfill. `step` and `lookback`: an ISO 8601 duration for times, an amount for numbers. */
 export interface WindowHint {
   readonly step: string | number
@@ -298,6 +314,9 @@ export interface WindowHint {
   /** How far each window also looks back over the one before it. */
   readonly lookback?: string | number | undefined
 }
+
+export const PARTITIONINGS = ['values', 'parents'] as const satisfies readonly PartitionHint['by'][]
+export const MOST_SLICES = 10_000
 
 export type WindowOrder = 'oldest_first' | 'newest_first'
 export const WINDOW_ORDERS = ['oldest_first', 'newest_first'] as const satisfies readonly WindowOrder[]
@@ -341,6 +360,8 @@ export interface ResourceDescription {
   readonly maxMs?: number | undefined
   /** Most records of the parent in one request; undefined: one. */
   readonly batchSize?: number | undefined
+  /** How a backfill cuts the lists, in one line; undefined: by a cursor, or not at all. */
+  readonly partition?: string | undefined
   /** What of the parent's record must have changed for its list to be read; undefined: nothing. */
   readonly parentChanged?: string | undefined
   /** Fewest records of a page, where pages that are too large are halved. Undefined: pages keep their size. */

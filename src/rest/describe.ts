@@ -1,5 +1,5 @@
 import { stringifyJson } from '../json/write.js'
-import type { Decision, IncrementalWindow, ResourceDescription } from '../model/source.js'
+import type { Decision, IncrementalWindow, PartitionHint, ResourceDescription } from '../model/source.js'
 import type { ApiRequest } from './api.js'
 import { carriedBy } from './auth/authKinds.js'
 import type {
@@ -52,11 +52,16 @@ export function describeEndpoint(
     maxRecords: endpoint.maxRecords,
     maxMs: endpoint.maxMs,
     batchSize: endpoint.batch?.size,
+    partition: endpoint.partition && partitionText(endpoint.partition),
     parentChanged: endpoint.parentChanged && (endpoint.parentChanged.by?.join(', ') ?? 'anything'),
     smallestPage: endpoint.adapt?.min,
     concurrency: client.concurrency ?? client.rateLimit?.maxConcurrency,
     rateLimit: client.rateLimit,
   }
+}
+
+function partitionText(partition: PartitionHint): string {
+  return partition.by === 'values' ? 'each record of the parent' : `records of the parent in ${partition.slices} slices`
 }
 
 function describeRequest(reader: ListOutline, window: IncrementalWindow | undefined): ResourceDescription['request'] {

@@ -288,6 +288,7 @@ function endpointResource(
     sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
     parentChanged: endpoint.parentChanged,
+    partition: endpoint.partition,
     fingerprint: readsChanges(resource, model) ? recordsDigest(resource, model) : undefined,
     describe: window => describeEndpoint(outline, nested, model, window),
     pages(context) {
@@ -394,6 +395,7 @@ function listResource(resource: ListResource): Resource {
   const mask = ownMask(resource)
   return {
     ...described(resource),
+    written: () => mask(written, undefined),
     async *pages({ emit, notes }) {
       const bytes = mask(written, notes)
       const page: Page = { records: bytes, count: records.length, bytes: bytes.length, announced: records.length }

@@ -86,3 +86,46 @@ test('a resource that is not there is named with what was probably meant', async
   expect(exitCode).toBe(2)
   expect(stderr).toContain('there is no resource "visit" (did you mean visits?)')
 })
+
+test('partitions by values are told by their names', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-backfill-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  let isRefusing = true
+  const origin = await jsonApi((query, response) => {
+    if (query.get('shop') === 'Lyon' && isRefusing) return void response.writeHead(403).end()
+    return [{ id: `${query.get('shop')} 1` }]
+  })
+  await writeFile(
+    join(folder, 'sales.yaml'),
+    `destination: duckdb:sales.duckdb
+source:
+  client: { base_url: "${origin}", paginator: single_page }
+  resources:
+    - { name: shops, selected: false, primary_key: name, records: [{ name: Berlin }, { name: Lyon }, { name: 7 }] }
+    - { name: sales, endpoint: { params: { shop: "{resources.shops.name}" }, partition: { by: values } } }
+`,
+  )
+  const backfill = (...args: readonly string[]) =>
+    sluiceProcess(['backfill', 'sales.yaml', '--resource', 'sales', ...args], { cwd: folder })
+  const plan = await sluiceProcess(['plan', 'sales.yaml'], { cwd: folder })
+  expect(plan.stdout).toMatch(/partition each record of the parent/)
+  const first = await backfill()
+  expect(first.exitCode).toBe(1)
+  expect(first.stdout).toContain('sales by values: 3 windows to load.')
+  expect(first.stdout).toMatch(/^Berlin {2}complete {2}1 record, 1 request, /m)
+  expect(first.stderr).toMatch(/1 window failed, 2 committed.*Lyon: .*403/s)
+  const status = await backfill('--status')
+  expect(status.stdout).toMatch(/^sales by values$/m)
+  expect(status.stdout).toMatch(/Lyon +failed 1 time/)
+  expect(status.stdout).toMatch(/^7 +complete +1 +\d+\.\d+/m)
+  isRefusing = false
+  expect((await backfill('--retry-failed')).exitCode).toBe(0)
+  expect(JSON.parse((await backfill('--status', '--json')).stdout)).toMatchObject({
+    partition: 'values',
+    from: null,
+    done: ['Berlin', 'Lyon', 7].map(shop => ({ start: shop, end: shop })),
+    failed: [],
+    missing: [],
+  })
+  expect((await backfill()).stdout).toContain('sales by values: nothing is missing; 3 windows committed.')
+})

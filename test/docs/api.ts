@@ -102,6 +102,8 @@ export async function docsApi(): Promise<TestServer> {
           },
     '/regions/eu/shops': () => ({ body: [{ name: 'Berlin' }, { name: 'Lyon' }] }),
     '/regions/us/shops': () => ({ body: [{ name: 'Austin' }] }),
+    '/projects/web/issues': () => ({ body: five.slice(0, 3) }),
+    '/projects/app/issues': () => ({ body: [{ id: 6 }, { id: 7 }, { id: 8 }] }),
     '/shops': () => ({ body: five.slice(0, 3) }),
     ...Object.fromEntries(
       five.map(({ id }) => [`/shops/${id}/orders`, () => ({ body: [{ id: id * 10 }, { id: id * 10 + 1 }] })]),

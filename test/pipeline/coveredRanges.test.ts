@@ -50,3 +50,20 @@ it('windows that follow one another are one range, in whichever order they come'
   }
   expect(covered.all).toEqual([{ start: 0, end: 20_000, cursor: undefined }])
 })
+
+it('partitions by values are covered one by one, in whichever order they come', () => {
+  const cut = { by: 'values', path: 'resources[1].endpoint.partition', cursorPath: '(values)' } as const
+  const key = fc.oneof(fc.constantFrom('a', '7', '2024-01-01', '2024-01-01T00:00:00Z'), fc.nat(9), fc.tuple(fc.nat(3)))
+  const point = key.map(value => ({ start: value, end: value }))
+  fc.assert(
+    fc.property(fc.array(point, { maxLength: 12 }), point, (done, asked) => {
+      const covered = new CoveredRanges(cut)
+      for (const one of done) covered.add({ ...one, cursor: undefined })
+      const texts = new Set(done.map(({ start }) => JSON.stringify(start)))
+      const isDone = texts.has(JSON.stringify(asked.start))
+      expect(covered.all).toHaveLength(texts.size)
+      expect(covered.within(asked)).toHaveLength(isDone ? 1 : 0)
+      expect(missingRanges(asked, covered.all, cut)).toEqual(isDone ? [] : [asked])
+    }),
+  )
+})

@@ -38,13 +38,10 @@ function api(asked: (by: string, response: ServerResponse) => boolean): Promise<
   )
 }
 
-const pipeline = (url: string, destination: string, by: string): string => `name: visits
-destination: "${destination}"
-source:
-  client: { base_url: "${url}", headers: { x-process: "${by}" }, paginator: single_page }
-  resources:
-    - name: visits
-      primary_key: id
+type Cut = 'cursor' | 'values' | 'parents'
+
+const CUT: Readonly<Record<Cut, string>> = {
+  cursor: `
       write_disposition: append
       endpoint:
         incremental:
@@ -52,7 +49,36 @@ source:
           initial_value: "2024-01-01T00:00:00.000Z"
           start_param: since
           end_param: until
-          window: { step: PT8H }
+          window: { step: PT8H }`,
+  values: `
+      write_disposition: append
+      endpoint:
+        params: { since: "{resources.shifts.since}", until: "{resources.shifts.until}" }
+        partition: { by: values }`,
+  parents: `
+      write_disposition: append
+      endpoint:
+        params: { since: "{resources.shifts.since}", until: "{resources.shifts.until}" }
+        partition: { by: parents, slices: 9 }`,
+}
+
+/** As many shifts as there are windows of a cursor. */
+const SHIFTS = Array.from({ length: WINDOWS }, (_, place) => {
+  const [since, until] = [place, place + 1].map(shift => new Date(Date.UTC(2024, 0, 1, shift * 8)).toISOString())
+  return { since, until }
+})
+
+const pipeline = (url: string, destination: string, by: string, cut: Cut = 'cursor'): string => `name: visits
+destination: "${destination}"
+source:
+  client: { base_url: "${url}", headers: { x-process: "${by}" }, paginator: single_page }
+  resources:
+    - name: shifts
+      selected: false
+      primary_key: since
+      records: ${JSON.stringify(SHIFTS)}
+    - name: visits
+      primary_key: id${CUT[cut]}
 `
 
 const READS = [
@@ -62,70 +88,72 @@ const READS = [
 ]
 
 const lakeOf = (address: string, data: string): string => `ducklake:${address}?data_path=${data}`
-const places: readonly (readonly [string, (folder: string) => Promise<string>])[] = [
-  ['Postgres', async () => server.url(await server.createDatabase())],
-  ...(extensions === undefined
-    ? []
-    : [
-        [
-          'a lake with its catalog in Postgres',
-          async (folder: string) => lakeOf(server.url(await server.createDatabase()), join(folder, 'data')),
-        ] as const,
-      ]),
+const inPostgres = async (): Promise<string> => server.url(await server.createDatabase())
+const inLake = async (folder: string): Promise<string> =>
+  lakeOf(server.url(await server.createDatabase()), join(folder, 'data'))
+const places: readonly (readonly [string, Cut, (folder: string) => Promise<string>])[] = [
+  ['Postgres', 'cursor', inPostgres],
+  ['Postgres', 'values', inPostgres],
+  ['Postgres', 'parents', inPostgres],
+  ...(extensions === undefined ? [] : [['a lake with its catalog in Postgres', 'cursor', inLake] as const]),
 ]
 
-it.each(places)('three processes, of which one is killed, leave what one process leaves: %s', async (_, open) => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-partitions-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  let kill = (): void => {}
-  let asked = 0
-  const url = await api(by => {
-    // It dies with a window in its hands, after it has loaded one.
-    if (by !== 'killed' || ++asked < 2) return false
-    kill()
-    return true
-  })
-  const backfill = async (file: string, more: readonly string[], started: (kill: () => void) => void = () => {}) =>
-    await sluiceProcess(['backfill', file, '--resource', 'visits', '--to', TO, '--json', ...more], {
-      cwd: folder,
-      env: ENV,
-      started: running => started(() => void running.kill('SIGKILL')),
+it.each(places)(
+  'three processes, of which one is killed, leave what one process leaves: %s by %s',
+  async (_, cut, open) => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-partitions-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const to = cut === 'cursor' ? ['--to', TO] : []
+    let kill = (): void => {}
+    let asked = 0
+    const url = await api(by => {
+      // It dies with a window in its hands, after it has loaded one.
+      if (by !== 'killed' || ++asked < 2) return false
+      kill()
+      return true
     })
-  const tables = async (file: string) => {
-    const read = []
-    for (const sql of READS)
-      read.push((await sluiceProcess(['query', file, sql, '--json'], { cwd: folder, env: ENV })).stdout)
-    return read
-  }
+    const backfill = async (file: string, more: readonly string[], started: (kill: () => void) => void = () => {}) =>
+      await sluiceProcess(['backfill', file, '--resource', 'visits', ...to, '--json', ...more], {
+        cwd: folder,
+        env: ENV,
+        started: running => started(() => void running.kill('SIGKILL')),
+      })
+    const tables = async (file: string) => {
+      const read = []
+      for (const sql of READS)
+        read.push((await sluiceProcess(['query', file, sql, '--json'], { cwd: folder, env: ENV })).stdout)
+      return read
+    }
 
-  await writeFile(join(folder, 'calm.yaml'), pipeline(url, await open(join(folder, 'calm')), 'calm'))
-  expect((await backfill('calm.yaml', [])).exitCode).toBe(0)
-  const calm = await tables('calm.yaml')
-  expect(calm[2]?.trim().split('\n')).toHaveLength(WINDOWS)
+    await writeFile(join(folder, 'calm.yaml'), pipeline(url, await open(join(folder, 'calm')), 'calm', cut))
+    expect((await backfill('calm.yaml', [])).exitCode).toBe(0)
+    const calm = await tables('calm.yaml')
+    expect(calm[2]?.trim().split('\n')).toHaveLength(WINDOWS)
 
-  const destination = await open(join(folder, 'shared'))
-  for (const by of ['killed', 'second', 'third'])
-    await writeFile(join(folder, `${by}.yaml`), pipeline(url, destination, by))
-  const part = (index: number): readonly string[] => ['--partition', `${index}/3`, '--claim-timeout', '8']
-  const [killed, ...others] = await Promise.all([
-    backfill('killed.yaml', part(1), die => {
-      kill = die
-    }),
-    backfill('second.yaml', part(2)),
-    backfill('third.yaml', part(3)),
-  ])
-  expect(killed.signal).toBe('SIGKILL')
-  for (const { exitCode, stderr } of others) expect([exitCode, stderr.match(/error/i)]).toEqual([0, null])
-  expect(await tables('second.yaml')).toEqual(calm)
-  const status = await sluiceProcess(
-    ['backfill', 'second.yaml', '--resource', 'visits', '--to', TO, '--status', '--json'],
-    {
-      cwd: folder,
-      env: ENV,
-    },
-  )
-  expect(JSON.parse(status.stdout)).toMatchObject({ missing: [], failed: [], running: [] })
-})
+    const destination = await open(join(folder, 'shared'))
+    for (const by of ['killed', 'second', 'third'])
+      await writeFile(join(folder, `${by}.yaml`), pipeline(url, destination, by, cut))
+    const part = (index: number): readonly string[] => ['--partition', `${index}/3`, '--claim-timeout', '8']
+    const [killed, ...others] = await Promise.all([
+      backfill('killed.yaml', part(1), die => {
+        kill = die
+      }),
+      backfill('second.yaml', part(2)),
+      backfill('third.yaml', part(3)),
+    ])
+    expect(killed.signal).toBe('SIGKILL')
+    for (const { exitCode, stderr } of others) expect([exitCode, stderr.match(/error/i)]).toEqual([0, null])
+    expect(await tables('second.yaml')).toEqual(calm)
+    const status = await sluiceProcess(
+      ['backfill', 'second.yaml', '--resource', 'visits', ...to, '--status', '--json'],
+      {
+        cwd: folder,
+        env: ENV,
+      },
+    )
+    expect(JSON.parse(status.stdout)).toMatchObject({ missing: [], failed: [], running: [] })
+  },
+)
 
 it.each([
   ['a DuckDB file', 'duckdb:visits.duckdb', '1/3', /partition: .*takes loads of one process at a time/],

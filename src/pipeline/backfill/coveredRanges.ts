@@ -1,8 +1,8 @@
 import type { CursorRange } from '../../model/cursorRange.js'
 import type { CursorState } from '../../model/pipelineState.js'
-import type { IncrementalHint } from '../../model/source.js'
 import { isBeyond } from '../run/incremental/incremental.js'
-import { compareValues } from './ranges.js'
+import type { Cut } from '../run/incremental/partitions.js'
+import { compareValues, doOverlap } from './ranges.js'
 
 /** What the cursor needs to know of windows that are committed. */
 export interface ReadRange extends CursorRange {
@@ -15,12 +15,12 @@ export interface ReadRange extends CursorRange {
  * and after ten thousand, and only gaps make them more.
  */
 export class CoveredRanges {
-  readonly #hint: IncrementalHint
+  readonly #cut: Cut
   /** In order. No two meet. */
   readonly #ranges: ReadRange[] = []
 
-  constructor(hint: IncrementalHint) {
-    this.#hint = hint
+  constructor(cut: Cut) {
+    this.#cut = cut
   }
 
   /** In the order of the cursor. */
@@ -30,25 +30,26 @@ export class CoveredRanges {
 
   /** Adding a window a second time changes nothing. */
   add(window: ReadRange): void {
-    const first = this.#firstThat(range => compareValues(range.end, window.start, this.#hint) >= 0)
-    const after = this.#firstThat(range => compareValues(range.start, window.end, this.#hint) > 0)
+    const first = this.#firstThat(range => compareValues(range.end, window.start, this.#cut) >= 0)
+    const after = this.#firstThat(range => compareValues(range.start, window.end, this.#cut) > 0)
     const met = this.#ranges.slice(first, Math.max(first, after))
     this.#ranges.splice(first, met.length, this.#joined(window, met))
   }
 
   /** Those that hold a part of the range. */
   within(range: CursorRange): readonly ReadRange[] {
-    const first = this.#firstThat(one => compareValues(one.end, range.start, this.#hint) > 0)
-    const after = this.#firstThat(one => compareValues(one.start, range.end, this.#hint) >= 0)
+    if (this.#cut.by === 'values') return this.#ranges.filter(one => doOverlap(one, range, this.#cut))
+    const first = this.#firstThat(one => compareValues(one.end, range.start, this.#cut) > 0)
+    const after = this.#firstThat(one => compareValues(one.start, range.end, this.#cut) >= 0)
     return this.#ranges.slice(first, Math.max(first, after))
   }
 
   #joined(window: ReadRange, met: readonly ReadRange[]): ReadRange {
-    const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, this.#hint)
+    const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, this.#cut)
     return [...met, window].sort(compare).reduce((joined, next) => ({
       start: joined.start,
-      end: compareValues(next.end, joined.end, this.#hint) > 0 ? next.end : joined.end,
-      cursor: newestOf(joined.cursor, next.cursor, this.#hint),
+      end: compareValues(next.end, joined.end, this.#cut) > 0 ? next.end : joined.end,
+      cursor: newestOf(joined.cursor, next.cursor, this.#cut),
     }))
   }
 
@@ -65,12 +66,12 @@ export class CoveredRanges {
   }
 }
 
-/** Of two equal ones the first. */
+/** Of two equal ones the first. Partitions have none. */
 export function newestOf(
   one: CursorState | undefined,
   other: CursorState | undefined,
-  hint: IncrementalHint,
+  cut: Cut,
 ): CursorState | undefined {
-  if (one === undefined || other === undefined) return one ?? other
-  return isBeyond(hint, other, one) ? other : one
+  if (one === undefined || other === undefined || cut.by !== undefined) return one ?? other
+  return isBeyond(cut, other, one) ? other : one
 }

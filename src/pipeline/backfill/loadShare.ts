@@ -23,11 +23,11 @@ export async function loadShare(share: Share, planAgain: () => Promise<BackfillP
     const message = `${setup.destination.name} does not remember who loads which window; leave it out`
     throw new ConfigError([{ place: { path: 'partition' }, message }])
   }
-  const { hint, resource } = first
+  const { cut, resource } = first
   const claims = new WindowClaims({
     attempts,
-    of: listOf(setup, resource.name, hint),
-    hint,
+    of: listOf(setup, resource.name, cut),
+    cut,
     clock: setup.clock,
     timeoutMs: partition.claimTimeoutMs,
   })

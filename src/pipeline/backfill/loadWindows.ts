@@ -15,7 +15,7 @@ import { runWindow, type WindowSession } from '../run/runPipeline.js'
 import { type LoadResult, type PipelineSetup, windowsFolder } from '../setup.js'
 import { CommitGroup } from './commitGroup.js'
 import { cursorReached } from './cursorReached.js'
-import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
+import { type BackfillPlan, type FailedWindow, listOf, windowCut } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
 import type { Claim, WindowClaims } from './windowClaims.js'
 import { isOfAll, isTooMuch, MOST_IN_A_ROW } from './windowFailures.js'
@@ -214,7 +214,7 @@ async function readWindow(
     await committed(reading, progress)
     if (thrown instanceof LoadedMeanwhile) {
       queue.ended(range)
-      queue.putBack(missingRanges(range, thrown.done, plan.hint))
+      queue.putBack(missingRanges(range, thrown.done, plan.cut))
       tell({ ...range, outcome: 'elsewhere', left: queue.left })
       return
     }
@@ -262,7 +262,7 @@ async function claimed(
       state === undefined ? [] : (await session.ledger.look(session.connection, state)).covered.within(range)
     isKept = loaded.length === 0
     if (isKept) return claim
-    queue.putBack(missingRanges(range, loaded, plan.hint))
+    queue.putBack(missingRanges(range, loaded, plan.cut))
     return 'refused'
   } finally {
     if (!isKept) await claim.release()
@@ -320,14 +320,15 @@ async function loaded(
   let previous: Promise<void> | undefined
   const window: WindowToLoad = {
     resource: name,
-    hint: windowHint(plan, range),
+    cut: windowCut(plan, range),
     backfill: progress.id,
     part: isAlone ? undefined : part,
     ledger: session.ledger,
     ...range,
     cursorAfter(newest, stored, { covered }) {
       seen = newest
-      return cursorReached(plan.hint, [...covered.all, { ...range, cursor: newest }], stored)
+      if (plan.cut.by !== undefined) return undefined
+      return cursorReached(plan.cut, [...covered.all, { ...range, cursor: newest }], stored)
     },
     ...(!isAlone &&
       group !== undefined && {
@@ -373,7 +374,7 @@ async function loaded(
   const load = await finishing.finally(() => progress.uncommitted.delete(finishing))
   const isNewWidth = queue.loaded(range)
   queue.ended(range)
-  if (isNewWidth || plan.failed.some(one => doOverlap(one, range, plan.hint)))
+  if (isNewWidth || plan.failed.some(one => doOverlap(one, range, plan.cut)))
     await remember(reading, attempts => afterLoad(plan, attempts, range, isNewWidth, clock.now()))
   const nowMs = clock.now()
   return {
@@ -404,13 +405,13 @@ function isSmall(rows: number, durationMs: number): boolean {
 /** Remembers a window that failed. */
 async function failed(backfilling: Backfilling, progress: Progress, range: CursorRange, error: Error): Promise<void> {
   const { setup, plan } = backfilling
-  const before = plan.failed.find(one => doOverlap(one, range, plan.hint))?.tries ?? 0
+  const before = plan.failed.find(one => doOverlap(one, range, plan.cut))?.tries ?? 0
   const reason = setup.scrubber.text(error.message)
   const failure = { ...range, tries: before + 1, atMs: setup.clock.now(), reason }
   progress.failures.push({ failure, error })
   progress.inARow = [...progress.inARow, error]
   await remember(backfilling, attempts => [
-    ...attempts.filter(one => one.state !== 'failed' || !doOverlap(one, range, plan.hint)),
+    ...attempts.filter(one => one.state !== 'failed' || !doOverlap(one, range, plan.cut)),
     { ...failure, state: 'failed' },
   ])
 }
@@ -421,13 +422,13 @@ async function remember(
   change: (attempts: readonly WindowAttempt[]) => readonly WindowAttempt[],
 ): Promise<void> {
   await warningOf(options.onEvent ?? (() => {}), 'what it tried could not be stored', async () => {
-    await session.connection.attempts?.change(listOf(setup, plan.resource.name, plan.hint), change)
+    await session.connection.attempts?.change(listOf(setup, plan.resource.name, plan.cut), change)
   })
 }
 
 /** The attempts without what the window covers. `isNewWidth`: no attempt was as narrow, and it is loaded. */
 function afterLoad(
-  { hint }: BackfillPlan,
+  { cut }: BackfillPlan,
   attempts: readonly WindowAttempt[],
   range: CursorRange,
   isNewWidth: boolean,
@@ -435,8 +436,8 @@ function afterLoad(
 ): readonly WindowAttempt[] {
   const rest = attempts.flatMap(attempt => {
     if (attempt.state === 'halved') return isNewWidth ? [] : [attempt]
-    if (attempt.state === 'claimed' || !doOverlap(attempt, range, hint)) return [attempt]
-    return missingRanges(attempt, [range], hint).map(part => ({ ...attempt, ...part }))
+    if (attempt.state === 'claimed' || !doOverlap(attempt, range, cut)) return [attempt]
+    return missingRanges(attempt, [range], cut).map(part => ({ ...attempt, ...part }))
   })
   return isNewWidth ? [...rest, { ...range, state: 'halved', tries: 0, atMs, reason: undefined }] : rest
 }

@@ -1,43 +1,19 @@
-import { parseJson } from '../../json/parse.js'
 import { type JsonValue, numberLiteral, setNumberLiteral } from '../../json/value.js'
-import { type CursorRange, cursorText, type WindowAttempt, type WindowsOf } from '../../model/cursorRange.js'
+import type { CursorRange, WindowAttempt, WindowsOf } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
-import { parseInstant } from '../../model/cursors/instant.js'
 import type { Connection } from '../../model/destination.js'
-import { ConfigError } from '../../model/errors.js'
-import { didYouMean } from '../../model/nearMiss.js'
 import { type CursorState, cursorState } from '../../model/pipelineState.js'
-import type { DispositionHint, IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
+import type { IncrementalHint, Resource, Source } from '../../model/source.js'
 import { isBeyond } from '../run/incremental/incremental.js'
+import type { Cut } from '../run/incremental/partitions.js'
 import { committedWindows, type DoneWindow } from '../run/incremental/windowLedger.js'
-import { parentOf } from '../run/planResources.js'
 import type { PipelineSetup } from '../setup.js'
+import { type AskedRange, dispositionIn } from './askedRange.js'
 import { loadedTogether } from './loadedTogether.js'
-import { compareValues, missingRanges, moved, presentLike, type Step, stepOf, windowsOf } from './ranges.js'
-
-/** A value of a cursor, as options give it. */
-export type CursorBound = string | number | bigint
-
-/** What to load, and in which windows. Defaults come from the cursor in the document. */
-export interface WindowOptions {
-  /** Start of the range. Default: `initial_value` of the cursor. */
-  readonly from?: CursorBound | undefined
-  /** End of the range, itself left out. Default: `end_value` of the cursor, or the present if the cursor is a time. */
-  readonly to?: CursorBound | undefined
-  /** Width of a window: an ISO 8601 duration for times, an amount for numbers. Default: `window.step` of the document. */
-  readonly step?: string | number | undefined
-  /** Default: `window.order` of the document, or oldest first. */
-  readonly order?: WindowOrder | undefined
-}
+import { compareValues, missingRanges, moved, type Step, slicesOf, windowsOf } from './ranges.js'
 
 /** What a backfill would do. */
-export interface BackfillPlan {
-  readonly resource: Resource
-  readonly hint: IncrementalHint
-  readonly range: CursorRange
-  readonly step: Step
-  readonly lookback: Step | undefined
-  readonly order: WindowOrder
+export interface BackfillPlan extends Omit<AskedRange, 'where'> {
   /** Undefined before the first window. */
   readonly backfill: string | undefined
   /** Every committed window of the resource, also those outside the range. */
@@ -68,29 +44,6 @@ export interface FailedWindow extends CursorRange {
   readonly reason: string
 }
 
-/** A range of a resource, and how to cut it. */
-interface AskedRange extends Pick<BackfillPlan, 'resource' | 'hint' | 'range' | 'step' | 'lookback' | 'order'> {
-  /** The option or key that holds the step. */
-  readonly where: string
-}
-
-/** What to load, as options and document say. Throws a ConfigError if the resource cannot be cut. */
-export function askedRange(setup: PipelineSetup, name: string, options: WindowOptions): AskedRange {
-  const resource = resourceNamed(setup.source, name)
-  const hint = cuttable(setup.source, resource)
-  const at = `${hint.path}.window`
-  const width = options.step ?? hint.window?.step
-  const range = rangeOf(hint, options, setup.clock.now())
-  if (width === undefined)
-    throw wrong('step', 'is missing: how wide a window is, as in P7D; or write `window: {step: P7D}` beside the cursor')
-  const where = options.step === undefined ? `${at}.step` : 'step'
-  const step = stepOf(width, range.start, where)
-  const lookback =
-    hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, range.start, `${at}.lookback`)
-  const order = options.order ?? hint.window?.order ?? 'oldest_first'
-  return { resource, hint, range, step, lookback, order, where }
-}
-
 /**
  * Reads what is done, and cuts the rest of the range. Rejects with a ConfigError if there are too many windows. Without a
  * connection, nothing is done.
@@ -100,16 +53,36 @@ export async function planBackfill(
   { where, ...asked }: AskedRange,
   connection: Connection | undefined,
 ): Promise<BackfillPlan> {
-  const { resource, hint, range: whole, step, order } = asked
-  const stored = connection === undefined ? NOTHING : await readStored(setup, connection, resource.name, hint)
+  const { resource, cut, order } = asked
+  const stored = connection === undefined ? NOTHING : await readStored(setup, connection, resource.name, cut)
   const { backfill, done, attempts } = stored
-  const range = isAppended(setup.source, resource) ? beforeRuns(whole, stored, hint) : whole
-  const failed = failedWindows(range, stored, hint)
-  const windows = windowsOf(range, missingRanges(range, [...done, ...failed], hint), { step, order, hint, where })
+  const range =
+    cut.by === undefined && isAppended(setup.source, resource) ? beforeRuns(asked.range, stored, cut) : asked.range
+  const part = { ...asked, range }
+  const failed = failedWindows(part, stored)
+  const windows = remaining(part, [...done, ...failed], where)
   const again = order === 'newest_first' ? failed.toReversed() : failed
-  const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(range, attempt))
-  const running = attempts.filter(attempt => isRunning(attempt, range, done, hint))
-  return { ...asked, range, backfill, done, failed: again, windows, running, halved }
+  const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(part, attempt))
+  const running = attempts.filter(attempt => isRunning(attempt, part, done))
+  return { ...part, backfill, done, failed: again, windows, running, halved }
+}
+
+type Asked = Omit<AskedRange, 'where'>
+
+/** What is neither done nor has failed, cut into windows, in the order to load them. */
+function remaining(
+  { cut, range, step, order, values }: Asked,
+  known: readonly CursorRange[],
+  where: string,
+): readonly CursorRange[] {
+  switch (cut.by) {
+    case 'values':
+      return values.flatMap(value => missingRanges({ start: value, end: value }, known, cut))
+    case 'parents':
+      return slicesOf(missingRanges(range, known, cut), cut.slices)
+    default:
+      return windowsOf(range, missingRanges(range, known, cut), { step, order, cut, where })
+  }
 }
 
 /** Whether a window that is loaded again would add rows again: of the resource, or of a child. */
@@ -117,176 +90,36 @@ function isAppended(source: Source, resource: Resource): boolean {
   return loadedTogether(source, resource).resources.some(one => dispositionIn(one).disposition === 'append')
 }
 
-function dispositionIn({ hints }: Resource): DispositionHint {
-  return hints.writeDisposition ?? { disposition: 'append' }
-}
-
 /** What failed and was not loaded since. */
-function failedWindows(range: CursorRange, { attempts, done }: Stored, hint: IncrementalHint): readonly FailedWindow[] {
-  const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, hint)
+function failedWindows(asked: Asked, { attempts, done }: Stored): readonly FailedWindow[] {
+  const { cut, range } = asked
+  const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, cut)
   const failed: FailedWindow[] = []
-  const ours = attempts.filter(attempt => attempt.state === 'failed' && isOf(range, attempt))
+  const ours = attempts.filter(attempt => attempt.state === 'failed' && isOf(asked, attempt))
   for (const { start, end, tries, atMs, reason = '' } of ours.toSorted(compare)) {
     const within = { start, end }
-    if (compareValues(range.start, within.start, hint) > 0) within.start = range.start
-    if (compareValues(range.end, within.end, hint) < 0) within.end = range.end
-    for (const part of missingRanges(within, [...done, ...failed], hint)) failed.push({ ...part, tries, atMs, reason })
+    if (cut.by !== 'values') {
+      if (compareValues(range.start, within.start, cut) > 0) within.start = range.start
+      if (compareValues(range.end, within.end, cut) < 0) within.end = range.end
+    }
+    for (const part of missingRanges(within, [...done, ...failed], cut)) failed.push({ ...part, tries, atMs, reason })
   }
   return failed
 }
 
-function isRunning(attempt: WindowAttempt, range: CursorRange, done: Stored['done'], hint: IncrementalHint): boolean {
-  return attempt.state === 'claimed' && isOf(range, attempt) && missingRanges(attempt, done, hint).length > 0
+function isRunning(attempt: WindowAttempt, asked: Asked, done: Stored['done']): boolean {
+  return attempt.state === 'claimed' && isOf(asked, attempt) && missingRanges(attempt, done, asked.cut).length > 0
 }
 
-/** Whether the values have the form of the range. They may be from a time when the cursor had another one. */
-function isOf(range: CursorRange, { start, end }: CursorRange): boolean {
+/** Whether it is one of the values, or has the form of the range. It may be from a time when the cursor had another one. */
+function isOf({ cut, range, values }: Asked, { start, end }: CursorRange): boolean {
+  if (cut.by === 'values') return values.some(value => compareValues(value, start, cut) === 0)
   return [start, end].every(value => compareRanks(cursorRank(value), cursorRank(range.start)) !== undefined)
 }
 
 /** The list whose windows are loaded. */
-export function listOf(setup: PipelineSetup, resource: string, { cursorPath }: IncrementalHint): WindowsOf {
+export function listOf(setup: PipelineSetup, resource: string, { cursorPath }: Pick<Cut, 'cursorPath'>): WindowsOf {
   return { pipeline: setup.name, schemaName: setup.source.name, resource, cursorPath }
-}
-
-function wrong(path: string, message: string): ConfigError {
-  return new ConfigError([{ place: { path }, message }])
-}
-
-function resourceNamed({ resources }: Source, name: string): Resource {
-  const found = resources.find(resource => resource.name === name)
-  if (found !== undefined) return found
-  const names = resources.map(resource => resource.name)
-  throw wrong(
-    'resource',
-    `there is no resource "${name}"${didYouMean(name, names)}; the source has ${names.join(', ')}`,
-  )
-}
-
-/** The cursor of a resource that windows can cut. Says why not otherwise. */
-function cuttable(source: Source, resource: Resource): IncrementalHint {
-  const { incremental: hint, name } = resource
-  const refuse = (key: string, message: string): ConfigError =>
-    wrong(`${resource.path}.${key}`, `${message} (resource ${name})`)
-  if (hint === undefined || hint.isToken === true)
-    throw refuse(
-      'endpoint.incremental',
-      'has no cursor with an order, so that nothing cuts its list into windows; give it an `incremental` with a `cursor_path`',
-    )
-  const at = `${hint.path}.`.slice(resource.path.length + 1)
-  if (hint.isPerParent === true)
-    throw refuse(
-      at.slice(0, -1),
-      'has a cursor for each record of its parent, and windows know but one; load it by runs',
-    )
-  if (hint.lastValueFunc === 'min') throw refuse(`${at}last_value_func`, 'is min: windows need a cursor that grows')
-  if (resource.sendsWindowEnd === false)
-    throw refuse(
-      `${at}end_param`,
-      'is missing: no request says where a window ends, so that each would read the whole list. Name the parameter of the API, or use `{incremental.end_value}`',
-    )
-  const isOpen = hint.rangeStart === 'open'
-  if (isOpen && hint.rangeEnd === 'open')
-    throw refuse(
-      `${at}range_end`,
-      'is open, as is range_start: records at the border of two windows would be in neither; close one of them',
-    )
-  const { resources } = loadedTogether(source, resource)
-  if (dispositionIn(resource).disposition === 'skip')
-    throw refuse('write_disposition', 'is skip: no window would load anything')
-  for (const one of resources) refuseDisposition(one)
-  const appended = resources.find(one => dispositionIn(one).disposition === 'append')
-  if (appended !== undefined) {
-    const rows = appended === resource ? 'rows' : `rows of ${appended.name}, which is appended,`
-    const what = appended === resource ? 'records' : `records, and with them rows of ${appended.name},`
-    if (!isOpen && hint.rangeEnd === 'closed')
-      throw refuse(
-        `${at}range_end`,
-        `is closed, as is range_start: ${what} at the border of two windows would be loaded twice; leave one of them open, or merge`,
-      )
-    if (hint.window?.lookback !== undefined)
-      throw refuse(`${at}window.lookback`, `would load ${rows} twice; use it with \`write_disposition: merge\` only`)
-    if (hint.onCursorValueMissing === 'include')
-      throw refuse(
-        `${at}on_cursor_value_missing`,
-        `is include: ${what} without a value would be loaded with every window; exclude them, or merge`,
-      )
-  }
-  for (let above = parentOf(source, resource); above !== undefined; above = parentOf(source, above)) {
-    if (above.incremental !== undefined)
-      throw refuse(
-        'endpoint',
-        `its parent ${above.name} has a cursor of its own, so that older parents would not be read; backfill ${above.name}`,
-      )
-  }
-  return hint
-}
-
-function refuseDisposition(resource: Resource): void {
-  const { disposition, strategy } = dispositionIn(resource)
-  if (disposition === 'append' || disposition === 'skip') return
-  if (disposition === 'merge' && strategy !== 'scd2' && strategy !== 'cdc') return
-  const what = disposition === 'merge' ? `merge by ${strategy}` : disposition
-  throw wrong(
-    `${resource.path}.write_disposition`,
-    `is ${what}: each window would take away the rows of the others; backfill with append, or with a merge by delete-insert or upsert (resource ${resource.name})`,
-  )
-}
-
-function rangeOf(hint: IncrementalHint, options: WindowOptions, nowMs: number): CursorRange {
-  const { initialValue, endValue } = hint
-  const start = bound(options.from, initialValue) ?? initialValue
-  if (start === undefined || start === null)
-    throw wrong('from', 'is missing: where the range begins; or give the cursor an `initial_value`')
-  refuseForm('from', start, hint.initialValue)
-  const present = presentLike(start, nowMs, 'from')
-  const given = bound(options.to, start) ?? endValue ?? present
-  if (given === undefined || given === null)
-    throw wrong('to', 'is missing: where the range ends. The cursor is no time, so that there is no present to end at')
-  refuseForm('to', given, start)
-  // What is still to come cannot have been read.
-  const end = present !== undefined && compareValues(given, present, hint) > 0 ? present : given
-  if (compareValues(start, end, hint) > 0)
-    throw wrong('to', `${cursorText(end)} is before the start of the range, ${cursorText(start)}`)
-  const range = { start, end }
-  setNumberLiteral(
-    range,
-    'start',
-    options.from === undefined ? numberLiteral(hint, 'initialValue') : String(options.from),
-  )
-  setNumberLiteral(range, 'end', options.to === undefined ? numberLiteral(hint, 'endValue') : String(options.to))
-  return range
-}
-
-/** An end that is no value of the cursor would be compared as text, and make another range than the one that was meant. */
-function refuseForm(option: 'from' | 'to', given: JsonValue, like: JsonValue | undefined): void {
-  const kind = kindOf(given)
-  const wanted = like === undefined || like === null ? undefined : kindOf(like)
-  if (kind !== 'text' && (wanted === undefined || wanted === kind || areTimes(given, like))) return
-  const text = JSON.stringify(cursorText(given))
-  const message =
-    wanted === undefined || wanted === 'text'
-      ? `${text} is neither a time nor a number; give \`--${option}\` a value of the cursor, such as 2024-01-01T00:00:00Z or 10000`
-      : `${text} is no ${wanted}; give \`--${option}\` a ${wanted} as the cursor has them, such as ${cursorText(like as JsonValue)}`
-  throw wrong(option, message)
-}
-
-function kindOf(value: JsonValue): 'number' | 'time' | 'text' {
-  const { kind } = cursorRank(value)
-  if (kind === 'instant') return 'time'
-  return kind === 'number' ? kind : 'text'
-}
-
-/** A text such as `20240131` is a number and a date. */
-function areTimes(...values: readonly (JsonValue | undefined)[]): boolean {
-  return values.every(value => typeof value === 'string' && parseInstant(value) !== undefined)
-}
-
-/** The option in the form of the cursor's values: a number if they are numbers. */
-function bound(given: CursorBound | undefined, like: JsonValue | undefined): JsonValue | undefined {
-  if (typeof given !== 'string' || (typeof like !== 'number' && typeof like !== 'bigint')) return given
-  const isNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(given)
-  return isNumber ? parseJson(given.replace(/^(-?)0+(?=\d)/, '$1')) : given
 }
 
 /** What is stored about a resource. */
@@ -299,20 +132,15 @@ interface Stored {
 
 const NOTHING: Stored = { backfill: undefined, done: [], cursor: undefined, attempts: [] }
 
-async function readStored(
-  setup: PipelineSetup,
-  connection: Connection,
-  resource: string,
-  hint: IncrementalHint,
-): Promise<Stored> {
-  const attempts = (await connection.attempts?.read(listOf(setup, resource, hint))) ?? []
+async function readStored(setup: PipelineSetup, connection: Connection, resource: string, cut: Cut): Promise<Stored> {
+  const attempts = (await connection.attempts?.read(listOf(setup, resource, cut))) ?? []
   const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
   if (state === undefined) return { ...NOTHING, attempts }
-  const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, hint })
+  const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, cut })
   return {
     backfill,
-    done: done.toSorted((a, b) => compareValues(a.start, b.start, hint)),
-    cursor: cursorState(state, setup.source.name, resource, hint.cursorPath),
+    done: done.toSorted((a, b) => compareValues(a.start, b.start, cut)),
+    cursor: cursorState(state, setup.source.name, resource, cut.cursorPath),
     attempts,
   }
 }
@@ -332,8 +160,19 @@ function beforeRuns(range: CursorRange, { done, cursor }: Stored, hint: Incremen
   return rest
 }
 
-/** The hint of the cursor for one window. */
-export function windowHint({ hint, range, lookback }: BackfillPlan, { start, end }: CursorRange): IncrementalHint {
+/** What cuts the list, for one window: the cursor has its ends. */
+export function windowCut({ cut, range, lookback }: BackfillPlan, window: CursorRange): Cut {
+  return cut.by === undefined ? windowHint({ hint: cut, range, lookback }, window) : cut
+}
+
+function windowHint(
+  {
+    hint,
+    range,
+    lookback,
+  }: { readonly hint: IncrementalHint; readonly range: CursorRange; readonly lookback: Step | undefined },
+  { start, end }: CursorRange,
+): IncrementalHint {
   const initialValue = lookback === undefined ? start : moved(start, -1, lookback, `${hint.path}.window.lookback`)
   const window: IncrementalHint = { ...hint, initialValue, endValue: end, isWindow: true }
   const first = numberLiteral(range, 'start')

@@ -1,11 +1,13 @@
 import type { JsonValue } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
 import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { parseInstant } from '../../model/cursors/instant.js'
 import { ConfigError } from '../../model/errors.js'
 import { durationMs } from '../../model/expectations.js'
-import type { IncrementalHint, WindowOrder } from '../../model/source.js'
+import type { WindowOrder } from '../../model/source.js'
 import { type LagUnit, lagUnit, shiftCursor } from '../run/incremental/lag.js'
+import { ALL_SHARES, type Cut } from '../run/incremental/partitions.js'
 
 /** More windows are a mistake in the step. */
 const MOST_WINDOWS = 100_000
@@ -50,11 +52,13 @@ function isNumeric(value: JsonValue): boolean {
   return cursorRank(value).kind === 'number'
 }
 
-export function compareValues(a: JsonValue, b: JsonValue, hint: IncrementalHint): number {
+/** Values of partitions have an order too, although none that means anything. */
+export function compareValues(a: JsonValue, b: JsonValue, cut: Cut): number {
+  if (cut.by === 'values') return compareTexts(stringifyJson(a), stringifyJson(b))
   const order = compareRanks(cursorRank(a), cursorRank(b))
   if (order !== undefined) return order
   const message = `${JSON.stringify(a)} and ${JSON.stringify(b)} cannot be compared; give both ends the form of the cursor's values`
-  throw new ConfigError([{ place: { path: hint.path }, message }])
+  throw new ConfigError([{ place: { path: cut.path }, message }])
 }
 
 /** The value moved by so many steps. It keeps its layout, its time zone and the digits of a second. */
@@ -77,13 +81,20 @@ export function presentLike(from: JsonValue, nowMs: number, where: string): Json
   return shiftCursor(from, Math.abs(amount), amount < 0 ? 'back' : 'forward', where, unit)
 }
 
-export function doOverlap(a: CursorRange, b: CursorRange, hint: IncrementalHint): boolean {
-  return compareValues(a.start, b.end, hint) < 0 && compareValues(b.start, a.end, hint) < 0
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+export function doOverlap(a: CursorRange, b: CursorRange, cut: Cut): boolean {
+  if (cut.by === 'values') return compareValues(a.start, b.start, cut) === 0
+  return compareValues(a.start, b.end, cut) < 0 && compareValues(b.start, a.end, cut) < 0
 }
 
 /** The parts of a range that `done` does not cover, in order. */
-export function missingRanges(range: CursorRange, done: readonly CursorRange[], hint: IncrementalHint): CursorRange[] {
-  const compare = (a: JsonValue, b: JsonValue): number => compareValues(a, b, hint)
+export function missingRanges(range: CursorRange, done: readonly CursorRange[], cut: Cut): CursorRange[] {
+  const compare = (a: JsonValue, b: JsonValue): number => compareValues(a, b, cut)
+  if (cut.by === 'values') return done.some(one => doOverlap(one, range, cut)) ? [] : [range]
   const missing: CursorRange[] = []
   let { start } = range
   for (const one of [...done].sort((a, b) => compare(a.start, b.start))) {
@@ -107,15 +118,15 @@ export function windowsOf(
   {
     step,
     order,
-    hint,
+    cut,
     where,
-  }: { readonly step: Step; readonly order: WindowOrder; readonly hint: IncrementalHint; readonly where: string },
+  }: { readonly step: Step; readonly order: WindowOrder; readonly cut: Cut; readonly where: string },
 ): readonly CursorRange[] {
   if (spanOf(range, step.unit) / step.amount > MOST_WINDOWS) {
     const message = `cuts the range from ${cursorText(range.start)} to ${cursorText(range.end)} into more than ${MOST_WINDOWS} windows; make it larger`
     throw new ConfigError([{ place: { path: where }, message }])
   }
-  const compare = (a: JsonValue, b: JsonValue): number => compareValues(a, b, hint)
+  const compare = (a: JsonValue, b: JsonValue): number => compareValues(a, b, cut)
   const windows: CursorRange[] = []
   let { start: next } = range
   let grid = 0
@@ -132,6 +143,16 @@ export function windowsOf(
     }
   }
   return order === 'newest_first' ? windows.reverse() : windows
+}
+
+/** Cuts the parts that are missing of all shares of the parents into slices. */
+export function slicesOf(missing: readonly CursorRange[], slices: number): readonly CursorRange[] {
+  const edges = Array.from({ length: slices }, (_, slice) => Math.round((slice * ALL_SHARES) / slices))
+  return missing.flatMap(part => {
+    const [start, end] = [Number(part.start), Number(part.end)]
+    const starts = [start, ...edges.filter(edge => edge > start && edge < end)]
+    return starts.map((from, place) => ({ start: from, end: starts[place + 1] ?? end }))
+  })
 }
 
 /** The two halves of a range. Undefined if it has but one step of the smallest unit. */
@@ -163,14 +184,14 @@ export function spanOf({ start, end }: CursorRange, unit: LagUnit | undefined): 
 export function reachFrom<Range extends CursorRange>(
   start: JsonValue,
   ranges: readonly Range[],
-  hint: IncrementalHint,
+  cut: Cut,
 ): { readonly end: JsonValue; readonly covered: readonly Range[] } {
   const covered: Range[] = []
   let end = start
-  for (const range of [...ranges].sort((a, b) => compareValues(a.start, b.start, hint))) {
-    if (compareValues(range.start, end, hint) > 0) break
+  for (const range of [...ranges].sort((a, b) => compareValues(a.start, b.start, cut))) {
+    if (compareValues(range.start, end, cut) > 0) break
     covered.push(range)
-    if (compareValues(range.end, end, hint) > 0) end = range.end
+    if (compareValues(range.end, end, cut) > 0) end = range.end
   }
   return { end, covered }
 }

@@ -3,23 +3,17 @@ import type { CursorRange } from '../../model/cursorRange.js'
 import { ConfigError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { LoadIds } from '../../model/loadId.js'
-import type { Resource, Source } from '../../model/source.js'
+import type { PartitionHint, Resource, Source } from '../../model/source.js'
 import { isThere } from '../look/dataset.js'
 import { closingConnection, closingSource, underLock } from '../run/closing.js'
 import { type DoneWindow, WindowLedger } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
+import { askedRange, type WindowOptions } from './askedRange.js'
 import { loadedTogether } from './loadedTogether.js'
 import { loadShare } from './loadShare.js'
 import { isShared, type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
-import {
-  askedRange,
-  type BackfillPlan,
-  type FailedWindow,
-  planBackfill,
-  type RunningWindow,
-  type WindowOptions,
-} from './planBackfill.js'
+import { type BackfillPlan, type FailedWindow, planBackfill, type RunningWindow } from './planBackfill.js'
 import { windowsFailed } from './windowFailures.js'
 
 export interface BackfillOptions extends WindowOptions, LoadingOptions {
@@ -33,7 +27,7 @@ export interface BackfillResult {
   readonly pipeline: string
   readonly dataset: string
   readonly resource: string
-  /** The range, with every default taken. */
+  /** The range, with every default taken. Both ends are null where values cut the list. */
   readonly from: CursorRange['start']
   readonly to: CursorRange['end']
   /** Windows that were committed before. */
@@ -46,6 +40,9 @@ export interface BackfillResult {
 export interface BackfillStatus {
   readonly resource: string
   readonly cursorPath: string
+  /** What cuts the list, if not a cursor. */
+  readonly partition?: PartitionHint['by'] | undefined
+  /** Null where values cut it. */
   readonly from: CursorRange['start']
   readonly to: CursorRange['end']
   /** Committed windows, also those outside the range. */
@@ -69,10 +66,20 @@ export async function backfillStatus(
   return statusOf(await planBackfill(setup, asked, connection))
 }
 
-function statusOf({ resource, hint, range, done, failed, windows, running }: BackfillPlan): BackfillStatus {
-  const { cursorPath } = hint
+function statusOf({ resource, cut, range, done, failed, windows, running }: BackfillPlan): BackfillStatus {
+  const { cursorPath, by: partition } = cut
   const [from, to] = [range.start, range.end]
-  return { resource: resource.name, cursorPath, from, to, done, failed, missing: windows, running: running.map(heard) }
+  return {
+    resource: resource.name,
+    cursorPath,
+    partition,
+    from,
+    to,
+    done,
+    failed,
+    missing: windows,
+    running: running.map(heard),
+  }
 }
 
 function heard({ start, end, atMs }: RunningWindow): RunningWindow {
@@ -104,7 +111,7 @@ export async function backfill(
           connection,
           ids: new LoadIds(setup.clock),
           written: { version: 0 },
-          ledger: new WindowLedger(setup, { name: plan.resource.name, hint: plan.hint }, plan),
+          ledger: new WindowLedger(setup, { name: plan.resource.name, cut: plan.cut }, plan),
         })
       })
     })

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { stringifyJson } from '../../json/write.js'
 import type { CursorRange, WindowAttempt, WindowsOf } from '../../model/cursorRange.js'
 import type { WindowAttempts } from '../../model/destination.js'
-import type { Clock, IncrementalHint } from '../../model/source.js'
+import type { Clock } from '../../model/source.js'
+import type { Cut } from '../run/incremental/partitions.js'
 import { doOverlap } from './ranges.js'
 
 const USUAL_TIMEOUT_MS = 60_000
@@ -13,7 +14,7 @@ const LOOK_EVERY_MS = 2_000
 export interface ClaimsOptions {
   readonly attempts: WindowAttempts
   readonly of: WindowsOf
-  readonly hint: IncrementalHint
+  readonly cut: Cut
   readonly clock: Clock
   readonly timeoutMs?: number | undefined
 }
@@ -57,7 +58,7 @@ export class WindowClaims {
 
   /** Undefined if another process loads the window, or a part of it. */
   async take(window: CursorRange): Promise<Claim | undefined> {
-    const { attempts, of, hint, clock } = this.#options
+    const { attempts, of, cut, clock } = this.#options
     const key = keyOf({ start: window.start, end: window.end, state: 'claimed', reason: this.#owner })
     const claim = { start: window.start, end: window.end, state: 'claimed', tries: 0, reason: this.#owner } as const
     let isFree = false
@@ -66,7 +67,7 @@ export class WindowClaims {
       if (!isFree) return all
       const rest = all.filter(
         // What is left of a process that is dead goes too.
-        one => one.state !== 'claimed' || (!this.#isReleased(one) && !doOverlap(one, window, hint)),
+        one => one.state !== 'claimed' || (!this.#isReleased(one) && !doOverlap(one, window, cut)),
       )
       return [...rest, { ...claim, atMs: clock.now() }]
     })
@@ -107,7 +108,7 @@ export class WindowClaims {
   }
 
   #isIn(window: CursorRange, taken: readonly WindowAttempt[]): boolean {
-    return taken.some(one => doOverlap(one, window, this.#options.hint))
+    return taken.some(one => doOverlap(one, window, this.#options.cut))
   }
 
   /** Windows of other processes that are not known to be dead. */

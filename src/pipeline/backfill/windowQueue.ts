@@ -87,7 +87,10 @@ export class WindowQueue {
     this.ended(window)
     this.#loaded = width
     this.#width += width
-    const isNews = this.#widest === width && (this.#remembered === undefined || width < this.#remembered)
+    const isNews =
+      this.#plan.cut.by !== 'values' &&
+      this.#widest === width &&
+      (this.#remembered === undefined || width < this.#remembered)
     if (isNews) this.#remembered = width
     return isNews
   }
@@ -101,13 +104,15 @@ export class WindowQueue {
     return windows.reduce((sum, window) => sum + this.#widthOf(window), 0)
   }
 
-  /** In the unit of the cursor. */
+  /** In the unit of the cursor, in shares of the parents, or in values. */
   #widthOf(window: CursorRange): number {
+    if (this.#plan.cut.by === 'values') return 1
     return spanOf(window, this.#plan.step.unit)
   }
 
   #halvesOf(window: CursorRange): readonly CursorRange[] | undefined {
-    const parts = halves(window, this.#plan.step.unit, this.#plan.hint.path)
+    if (this.#plan.cut.by === 'values') return undefined
+    const parts = halves(window, this.#plan.step.unit, this.#plan.cut.path)
     return this.#plan.order === 'newest_first' ? parts?.toReversed() : parts
   }
 }

@@ -9,6 +9,7 @@ import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { ParentChanges } from './incremental/parentChanges.js'
 import { ParentCursorTracker } from './incremental/parentCursors.js'
+import type { PartitionParents } from './incremental/partitions.js'
 import type { ListMeter, Meter } from './meter.js'
 import { createRunMemory, createSlots, type ListMemory, type RunMemory, type Slots } from './runMemory.js'
 import { located, runSteps } from './steps.js'
@@ -20,6 +21,8 @@ export interface ResourceRun {
   readonly cursor?: CursorTracker | undefined
   /** Decides which records of the parent have their lists read. Absent: all. */
   readonly changes?: ParentChanges | undefined
+  /** The records of the parent whose lists are read. Absent: all. */
+  readonly partition?: PartitionParents | undefined
   readonly meter: Meter
   readonly expectations?: ExpectationCheck | undefined
   readonly notes: ResourceNotes
@@ -234,7 +237,11 @@ class Offspring {
     if (children.length === 0) return
     const parents = this.#parents(records, page)
     const wanted = children.map(
-      child => [child, parents.filter(parent => child.changes?.wants(parent) ?? true)] as const,
+      child =>
+        [
+          child,
+          parents.filter(parent => (child.partition?.has(parent) ?? true) && (child.changes?.wants(parent) ?? true)),
+        ] as const,
     )
     for (const [{ resource }, askers] of wanted) this.#know(resource.name, askers.length)
     for (const [child, askers] of wanted) await this.#readLists(child, this.#askers(child, askers))

@@ -13,6 +13,7 @@ import {
   type Resource,
   ResourceNotes,
   type Source,
+  type Unread,
 } from '../../model/source.js'
 import {
   count,
@@ -39,6 +40,7 @@ import type { CursorTracker } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
 import { ParentChanges, withParentsRead } from './incremental/parentChanges.js'
 import { ParentCursorTracker, parentCursors, withParentCursors } from './incremental/parentCursors.js'
+import { PartitionParents } from './incremental/partitions.js'
 import type { Ledger } from './incremental/windowLedger.js'
 import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
@@ -156,16 +158,20 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       cursor,
       expectations,
       changes,
+      isPart: input.windows.partitions.size > 0,
     })
   }
   const byTable = resourcesByTable(input.roots, naming)
   const fates = new Map<string, TableFate>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
     const { meter: resourceMeter, cursor, planned, expectations, changes } = opened.get(resource.name) as OpenResource
+    const partition = input.windows.partitions.get(resource.name)
+    const parent = parentOf(setup.source, resource)
     return {
       resource,
       cursor,
       changes,
+      partition: partition && parent && new PartitionParents(partition, parent),
       meter: resourceMeter,
       expectations,
       notes: new ResourceNotes(),
@@ -362,9 +368,25 @@ function windowOf(window: WindowToLoad, resources: readonly OpenResource[], rece
   const { cursor, meter: read } = resources.find(
     ({ planned }) => planned.resource.name === window.resource,
   ) as OpenResource
-  const receipt = receipts.find(({ resource }) => resource === window.resource) as Receipt
+  const receiptOf = (name: string) => receipts.find(({ resource }) => resource === name) as Receipt
+  const receipt = receiptOf(window.resource)
+  if (window.cut.by !== undefined) {
+    // Parents that were not listed would belong to no partition.
+    for (const above of aboveOf(resources, window.resource)) refuseCapped(window, receiptOf(above.name), above.unread)
+  }
   refuseCapped(window, receipt, read.unread)
   return committedWindow(window, receipt, cursor?.seen?.())
+}
+
+/** The ancestors of a resource, with what is unread of them. */
+function aboveOf(resources: readonly OpenResource[], name: string) {
+  const named = (wanted: string | undefined) => resources.find(({ planned }) => planned.resource.name === wanted)
+  const above: { readonly name: string; readonly unread: ReadonlySet<Unread> }[] = []
+  for (let at = named(named(name)?.planned.resource.parent); at !== undefined; ) {
+    above.push({ name: at.planned.resource.name, unread: at.meter.unread })
+    at = named(at.planned.resource.parent)
+  }
+  return above
 }
 
 /** By resource: what its records break of the user's expectations. */

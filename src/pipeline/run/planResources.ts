@@ -4,6 +4,7 @@ import type { DispositionHint, Resource, Source } from '../../model/source.js'
 import { deletesRefusal } from '../../model/verdict.js'
 import { conditionProblem, OPTION_STRATEGIES, SCOPE_PLACEHOLDERS } from '../../schema/mergeConditions.js'
 import type { Naming } from '../../schema/naming.js'
+import type { PartitionRange } from './incremental/partitions.js'
 
 /** A resource that takes part in a run, with the run's decisions about it. */
 export interface PlannedResource {
@@ -11,6 +12,8 @@ export interface PlannedResource {
   /** Whether its own records are loaded, or only its children's. */
   readonly loaded: boolean
   readonly disposition: DispositionHint
+  /** Only lists of these records of the parent are read. Absent: those of all. */
+  readonly partition?: PartitionRange | undefined
   readonly children: readonly PlannedResource[]
 }
 
@@ -41,6 +44,7 @@ export function planResources(
       if (options.disposition === undefined) refuseUnreadLists(source, resource, disposition)
     }
     if (resource.parentChanged !== undefined) refuseWithoutIdentity(source, resource, 'endpoint.read_when')
+    if (resource.partition !== undefined) refuseWithoutIdentity(source, resource, 'endpoint.partition')
     if (resource.incremental?.isPerParent === true)
       refuseWithoutIdentity(source, resource, 'endpoint.incremental.per_parent')
     return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }

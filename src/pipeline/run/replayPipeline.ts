@@ -7,6 +7,7 @@ import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, typ
 import { closingConnection, closingSource, failingAloud, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/frozenWindows.js'
 import type { ParentsRead } from './incremental/parentChanges.js'
+import type { PartitionRange } from './incremental/partitions.js'
 import { planResources } from './planResources.js'
 import { prepareSchema } from './prepare.js'
 import { type Running, readAndCommit } from './runPipeline.js'
@@ -100,5 +101,7 @@ function windowsOf(meta: Readonly<Record<string, unknown>>, now: FrozenWindows):
     if (isJsonObject(frozen)) byResource.set(name, frozen as unknown as NonNullable<ReturnType<typeof byResource.get>>)
   }
   const parentsRead = new Map(read as unknown as [string, ParentsRead][])
-  return { byResource, parentsRead, fingerprint: now.fingerprint }
+  const parts = isJsonObject(meta.partitions) ? Object.entries(meta.partitions) : []
+  const partitions = new Map(parts as unknown as [string, PartitionRange][])
+  return { byResource, parentsRead, partitions, fingerprint: now.fingerprint }
 }

@@ -17,7 +17,12 @@ import type { RunEvent } from '../../model/events.js'
 import { type LoadIds, nextLoadId } from '../../model/loadId.js'
 import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
-import { type FrozenWindows, parentsDocument, windowsDocument } from './incremental/frozenWindows.js'
+import {
+  type FrozenWindows,
+  parentsDocument,
+  partitionsDocument,
+  windowsDocument,
+} from './incremental/frozenWindows.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
@@ -120,6 +125,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       plan: planDigest(now),
       windows: windowsDocument(windows),
       ...parentsDocument(windows),
+      ...partitionsDocument(windows),
     },
     scrubber: setup.scrubber,
     now: setup.clock.now,

@@ -22,6 +22,8 @@ export interface OpenResource {
   readonly cursor: CursorTracker | undefined
   readonly expectations: ExpectationCheck | undefined
   readonly changes: ParentChanges | undefined
+  /** The run reads one partition. */
+  readonly isPart: boolean
 }
 
 /** Time when a complete listing no longer had the row. Null while the row is there. */
@@ -170,7 +172,8 @@ function ofTwoRuns(name: string): string {
 }
 
 /** Why rows may still exist that did not arrive, although everything planned was read. */
-function doubtOf(name: string, { cursor, meter: { lists } }: OpenResource): string | undefined {
+function doubtOf(name: string, { cursor, isPart, meter: { lists } }: OpenResource): string | undefined {
+  if (isPart) return `${name} was read for one partition only`
   if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
   if (lists === 0) return `${name} requested nothing, because there was no parent record`
   return undefined

@@ -5,6 +5,7 @@ import type {
   IncrementalHint,
   IncrementalWindow,
   ParentChangedHint,
+  PartitionHint,
   ProcessingStep,
   TableHints,
 } from '../../model/source.js'
@@ -220,6 +221,8 @@ export interface EndpointModel {
   readonly batch?: BatchModel | undefined
   /** Lists are read only where the parent's record changed. */
   readonly parentChanged?: ParentChangedHint | undefined
+  /** How a backfill cuts the lists, where no cursor does. */
+  readonly partition?: PartitionHint | undefined
   /** What happens where a placeholder finds no value in the parent's record. */
   readonly onNull: 'fail' | 'skip' | 'omit'
   /** Pages requested early. 0 is strictly serial. */

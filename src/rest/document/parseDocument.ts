@@ -66,6 +66,10 @@ interface Draft {
   readonly copied: readonly (readonly [field: string, at: PropertyPath])[]
   readonly mask: MaskModel | undefined
   readonly shape: ShapeModel | undefined
+  /** Whether the document holds its records. */
+  readonly isWritten: boolean
+  /** Where it says that each record of its parent is a partition. */
+  readonly values: PropertyPath | undefined
   /** Keys that have no meaning without a parent. */
   readonly parentKeys: readonly PropertyPath[]
   build(parent: string | undefined): ResourceModel
@@ -160,6 +164,8 @@ function draft(
       copied: [],
       mask: common.mask,
       shape: common.shape,
+      isWritten: typeof records !== 'function',
+      values: undefined,
       parentKeys: [],
       build: () => build,
     }
@@ -178,6 +184,7 @@ function draft(
   const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
   if (keys.deletes === 'with_parent') parentKeys.push(merged.where('deletes'))
   if (endpoint.parentChanged !== undefined) parentKeys.push(merged.where('endpoint', 'read_when'))
+  if (endpoint.partition !== undefined) parentKeys.push(merged.where('endpoint', 'partition'))
   if (isPerParent) parentKeys.push(merged.where('endpoint', 'incremental', 'per_parent'))
   if (isPerParent && endpoint.batch !== undefined)
     problems.add(
@@ -200,6 +207,8 @@ function draft(
     copied: included.map((field, index) => [field, merged.where('include_from_parent', index)]),
     mask: common.mask,
     shape: common.shape,
+    isWritten: false,
+    values: endpoint.partition?.by === 'values' ? merged.where('endpoint', 'partition', 'by') : undefined,
     parentKeys,
     build: parent => ({
       ...common,
@@ -265,7 +274,13 @@ function checkParentFields(drafts: readonly Draft[], parents: ReadonlyMap<string
   const report = (problem: string | undefined, at: PropertyPath): void => {
     if (problem !== undefined) problems.add(at, problem)
   }
-  for (const { name, mentions, copied } of drafts) {
+  for (const { name, mentions, copied, values } of drafts) {
+    const above = known.get(parents.get(name) ?? '')
+    if (values !== undefined && above !== undefined && !above.isWritten)
+      problems.add(
+        values,
+        `is values, and the records of ${above.name} are not written in the file; use \`{ by: parents, slices: 16 }\``,
+      )
     for (const { parent, field, at } of mentions) {
       const from = known.get(parent)
       report(maskedField(from?.mask, field) ?? missingField(from?.shape, field), at)

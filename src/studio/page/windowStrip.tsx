@@ -15,8 +15,9 @@ type Range = BackfillStatus['missing'][number]
 export function WindowStrip({ id, resource }: WindowStripProps) {
   const status = useApi<BackfillStatus>(`pipelines/${id}/windows/${encodeURIComponent(resource)}`)
   if (status.state !== 'there') return null
-  const { done, failed, missing, running, from, to } = status.answer
-  const isRunning = ({ start }: Range) => running.some(one => one.start === start)
+  const { done, failed, missing, running, partition, from, to } = status.answer
+  const isRunning = ({ start }: Range) => running.some(one => String(one.start) === String(start))
+  const named = ({ start, end }: Range) => (partition === 'values' ? String(start) : `${start} to ${end}`)
   const windows = [
     ...done.map(range => ({ range, kind: 'done', why: '' })),
     ...failed.map(range => ({ range, kind: isRunning(range) ? 'running' : 'failed', why: `: ${range.reason}` })),
@@ -25,13 +26,14 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
   return (
     <>
       <p class="quiet">
-        Backfill from {String(from)} to {String(to)}: {amount(done.length)} windows done, {amount(failed.length)}{' '}
-        failed, {amount(missing.length)} missing, {amount(running.length)} of them running
+        Backfill {partition === undefined ? '' : `by ${partition} `}
+        {partition === 'values' ? '' : `from ${from} to ${to}`}: {amount(done.length)} windows done,{' '}
+        {amount(failed.length)} failed, {amount(missing.length)} missing, {amount(running.length)} of them running
         {windows.length > MOST_WINDOWS && `; the last ${amount(MOST_WINDOWS)} are drawn`}
       </p>
       <ol class="windows" aria-label={`Windows of ${resource}`}>
         {windows.slice(-MOST_WINDOWS).map(({ range, kind, why }) => (
-          <li key={`${range.start}`} class={kind} title={`${range.start} to ${range.end}: ${kind}${why}`} />
+          <li key={`${range.start}`} class={kind} title={`${named(range)}: ${kind}${why}`} />
         ))}
       </ol>
     </>

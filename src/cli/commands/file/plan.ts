@@ -77,6 +77,7 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
             `${request?.batchSize === undefined ? 'one list for each record' : `one list for up to ${request.batchSize} records`} of ${parent}${changeText(request)}`,
           ] as [string, string],
         ]),
+    ...(request?.partition === undefined ? [] : [['partition', request.partition] as [string, string]]),
     ...(cursor === undefined ? [] : [['cursor', cursorText(cursor)] as [string, string]]),
     ['loads', loaded ? dispositionText(list.writeDisposition, list) : 'nothing: it is read only for its children'],
     ...(list.expect === undefined ? [] : [['expects', expectationsText(list.expect)] as [string, string]]),

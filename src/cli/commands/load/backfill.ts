@@ -5,8 +5,8 @@ import { compareRanks, cursorRank } from '../../../model/cursors/cursorOrder.js'
 import { ConfigError } from '../../../model/errors.js'
 import type { RunEvent } from '../../../model/events.js'
 import { count } from '../../../model/verdict.js'
+import type { WindowOptions } from '../../../pipeline/backfill/askedRange.js'
 import type { Partition, WindowOutcome } from '../../../pipeline/backfill/loadWindows.js'
-import type { WindowOptions } from '../../../pipeline/backfill/planBackfill.js'
 import type { BackfillStatus } from '../../../pipeline/backfill/runBackfill.js'
 import type { ExitCode } from '../../failure.js'
 import { amount, duration, printable, wrapped } from '../../terminal/printable.js'
@@ -92,8 +92,9 @@ function partitionOf({ partition, claimTimeout }: BackfillCommandOptions): Parti
   return { index: Number(index), of: Number(of), claimTimeoutMs }
 }
 
-function begun({ resource, from, to, done, failed, missing }: BackfillStatus, retriesOnly: boolean): string {
-  const range = `${resource} from ${cursorText(from)} to ${cursorText(to)}`
+function begun(status: BackfillStatus, retriesOnly: boolean): string {
+  const { resource, done, failed, missing } = status
+  const range = `${resource} ${rangeOf(status)}`
   const committed = `${count(done.length, 'window')} committed`
   if (retriesOnly && failed.length === 0) return `${range}: no window has failed; ${committed}.`
   const windows = retriesOnly ? failed : [...missing, ...failed]
@@ -106,6 +107,13 @@ function begun({ resource, from, to, done, failed, missing }: BackfillStatus, re
       ? ''
       : ` At ${requests} requests for those that are committed, about ${Math.ceil((requests / done.length) * windows.length)} more.`
   return `${range}: ${count(windows.length, 'window')} to load${again}${before}.${about} It may be stopped at any time; the same command goes on.`
+}
+
+/** What a backfill is asked for, for people. */
+function rangeOf({ partition, from, to }: BackfillStatus): string {
+  if (partition === 'values') return 'by values'
+  const range = `from ${cursorText(from)} to ${cursorText(to)}`
+  return partition === undefined ? range : `by ${partition} ${range}`
 }
 
 /** A line for each window, with the time left as soon as it can be told. */
@@ -138,7 +146,7 @@ function jsonLines(out: Output): (outcome: WindowOutcome) => void {
   }
 }
 
-function statusDocument({ resource, cursorPath, from, to, done, failed, missing, running }: BackfillStatus) {
+function statusDocument({ resource, cursorPath, partition, from, to, done, failed, missing, running }: BackfillStatus) {
   const windows = done.map(({ start, end, loadId, verdict, requests, records }) => ({
     start,
     end,
@@ -149,7 +157,7 @@ function statusDocument({ resource, cursorPath, from, to, done, failed, missing,
   }))
   return {
     resource,
-    cursor_path: cursorPath,
+    ...(partition === undefined ? { cursor_path: cursorPath } : { partition }),
     from,
     to,
     done: windows,
@@ -164,8 +172,9 @@ function timeOf(ms: number): string {
 }
 
 function statusLines(status: BackfillStatus, width: number): readonly string[] {
-  const { resource, cursorPath, from, to, done, failed, running } = status
-  const missing = status.missing.filter(window => !running.some(({ start }) => start === window.start))
+  const { resource, cursorPath, partition, done, failed, running } = status
+  const starts = new Set(running.map(({ start }) => stringifyJson(start)))
+  const missing = status.missing.filter(({ start }) => !starts.has(stringifyJson(start)))
   const parts = [
     ...done.map(({ start, end, loadId, verdict, records }) => ({
       start,
@@ -180,9 +189,17 @@ function statusLines(status: BackfillStatus, width: number): readonly string[] {
       told: [`missing, ${count(windows, 'window')}`, '', ''],
     })),
   ].sort((a, b) => compareRanks(cursorRank(a.start), cursorRank(b.start)) ?? 0)
-  const rows = parts.map(({ start, end, told }) => [cursorText(start), cursorText(end), ...told])
+  const rows = parts.map(({ start, end, told }) => [
+    cursorText(start),
+    partition === 'values' ? '' : cursorText(end),
+    ...told,
+  ])
   return [
-    ...wrapped(printable(`${resource} by ${cursorPath}, from ${cursorText(from)} to ${cursorText(to)}`), width, 2),
+    ...wrapped(
+      printable(`${resource}${partition === undefined ? ` by ${cursorPath},` : ''} ${rangeOf(status)}`),
+      width,
+      2,
+    ),
     '',
     ...textTable(STATUS_COLUMNS, rows, width),
     ...failed.flatMap(window => [

@@ -7,6 +7,7 @@ import { flattenPlan, type PlannedResource } from '../planResources.js'
 import { openWindow } from './incremental.js'
 import { type ParentsRead, parentsRead } from './parentChanges.js'
 import { type ParentCursors, parentCursors } from './parentCursors.js'
+import type { PartitionRange } from './partitions.js'
 
 /** The incremental windows of one run, by resource, and the state they were opened from. */
 export interface FrozenWindows {
@@ -21,6 +22,8 @@ export interface FrozenWindows {
   >
   /** By resource: records of the parent whose lists were read by earlier runs. */
   readonly parentsRead: ReadonlyMap<string, ParentsRead>
+  /** By resource: the records of the parent whose lists are read. Absent: all. */
+  readonly partitions: ReadonlyMap<string, PartitionRange>
   /** Changes when any window changes. Answers recorded for other windows cannot be reused. */
   readonly fingerprint: string
 }
@@ -55,12 +58,23 @@ export function freezeWindows(roots: readonly PlannedResource[], state: Pipeline
     if (byParent !== undefined) hash.update(stringifyJson([name, byParent as unknown as JsonValue]))
   }
   for (const [name, known] of read) hash.update(stringifyJson([name, known as unknown as JsonValue]))
-  return { byResource, parentsRead: read, fingerprint: hash.digest('base64') }
+  const partitions = new Map(
+    flattenPlan(roots).flatMap(({ resource, partition }) =>
+      partition === undefined ? [] : [[resource.name, partition] as const],
+    ),
+  )
+  for (const [name, partition] of partitions) hash.update(stringifyJson([name, partition as unknown as JsonValue]))
+  return { byResource, parentsRead: read, partitions, fingerprint: hash.digest('base64') }
 }
 
 /** The windows as the journal stores them, so that a replay can read its pages after the cursors have moved on. */
 export function windowsDocument({ byResource }: FrozenWindows): JsonObject {
   return Object.fromEntries([...byResource].map(([name, frozen]) => [name, frozen as unknown as JsonObject]))
+}
+
+/** The partitions, as the journal stores them. Absent where nothing is cut by them. */
+export function partitionsDocument({ partitions }: FrozenWindows): { readonly partitions?: JsonObject } {
+  return partitions.size === 0 ? {} : { partitions: Object.fromEntries(partitions) as unknown as JsonObject }
 }
 
 /** What was known of the parents, as the journal stores it. Absent where nothing was. */

@@ -9,6 +9,13 @@ export function identityOf(record: JsonObject, key: readonly string[]): string |
   return key.length === 0 || values.some(value => value == null) ? undefined : digestOf(values as JsonValue[], 16)
 }
 
+/** The value of a record at this place, or the list of its values at these. Undefined if one is missing or null. */
+export function identityValue(record: JsonObject, key: readonly string[]): JsonValue | undefined {
+  const values = valuesOf(record, key)
+  if (key.length === 0 || values.some(value => value == null)) return undefined
+  return key.length === 1 ? values[0] : (values as JsonValue[])
+}
+
 /** Digest of what tells that a record changed: the values at these places, or all of it. */
 export function versionOf(record: JsonObject, by: readonly string[] | undefined): string {
   return digestOf(by === undefined ? record : [[...by], valuesOf(record, by).map(value => value ?? null)], 12)

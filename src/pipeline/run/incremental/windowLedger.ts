@@ -14,6 +14,7 @@ import { CoveredRanges, type ReadRange } from '../../backfill/coveredRanges.js'
 import type { PipelineSetup } from '../../setup.js'
 import { flattenPlan, type PlannedResource, refused } from '../planResources.js'
 import { isBeyond } from './incremental.js'
+import type { Cut } from './partitions.js'
 
 /** A window that is committed. */
 export interface DoneWindow extends LoadedWindow {
@@ -39,10 +40,10 @@ export async function committedWindows(
   return { backfill, done: await readWindows(connection, setup, { ...of, backfill }, []) }
 }
 
-/** A resource, and the cursor that cuts it. */
+/** A resource, and what cuts it. */
 export interface ListWithWindows {
   readonly name: string
-  readonly hint: IncrementalHint
+  readonly cut: Cut
 }
 
 function backfillOf(setup: PipelineSetup, state: PipelineState, { name }: ListWithWindows): string | undefined {
@@ -147,8 +148,8 @@ function copied(of: ListWithWindows, { backfill, covered, newest, hasUnnumbered 
   return copy
 }
 
-function newKnown({ hint }: ListWithWindows, backfill: string | undefined): Known {
-  return { backfill, covered: new CoveredRanges(hint), newest: 0, hasUnnumbered: false }
+function newKnown({ cut }: ListWithWindows, backfill: string | undefined): Known {
+  return { backfill, covered: new CoveredRanges(cut), newest: 0, hasUnnumbered: false }
 }
 
 function note(known: Known, { number, ...window }: ReadRange & Pick<LoadedWindow, 'number'>): void {
@@ -173,7 +174,7 @@ export async function refuseGaps(
     const { resource, loaded } = planned
     const { incremental: hint, name } = resource
     if (!loaded || hint === undefined || !appends(planned)) continue
-    const { done } = await committedWindows(connection, setup, state, { name, hint })
+    const { done } = await committedWindows(connection, setup, state, { name, cut: hint })
     const cursor = cursorState(state, setup.source.name, name, hint.cursorPath)
     if (done.every(window => isBehind(window, cursor, hint))) continue
     const message =
@@ -204,7 +205,7 @@ async function readWindows(
     pipeline_name: setup.name,
     schema_name: setup.source.name,
     resource: of.name,
-    cursor_path: of.hint.cursorPath,
+    cursor_path: of.cut.cursorPath,
     backfill_id: of.backfill,
   }).map(([column, value]) => ({ column, operator: '=', value }) as const)
   const windows: DoneWindow[] = []
@@ -213,7 +214,7 @@ async function readWindows(
       windows.push({
         loadId: String(row.load_id),
         resource: of.name,
-        cursorPath: of.hint.cursorPath,
+        cursorPath: of.cut.cursorPath,
         backfill: of.backfill,
         start: parseJson(String(row.window_start)),
         end: parseJson(String(row.window_end)),

@@ -1,4 +1,4 @@
-import { type CursorRange, cursorText, type LoadedWindow } from '../../../model/cursorRange.js'
+import { type CursorRange, type LoadedWindow, rangeText } from '../../../model/cursorRange.js'
 import type { StagedLoad } from '../../../model/destination.js'
 import { DataError } from '../../../model/errors.js'
 import {
@@ -10,8 +10,9 @@ import {
   withStateValue,
 } from '../../../model/pipelineState.js'
 import type { Receipt } from '../../../model/receipt.js'
-import type { IncrementalHint, Unread } from '../../../model/source.js'
+import type { Unread } from '../../../model/source.js'
 import type { PlannedResource } from '../planResources.js'
+import type { Cut } from './partitions.js'
 import type { Ledger, WindowLedger } from './windowLedger.js'
 
 /** A window that is read and staged. */
@@ -23,7 +24,8 @@ export interface ReadWindow extends StagedLoad {
 /** One window of a backfill, for a run. */
 export interface WindowToLoad extends CursorRange {
   readonly resource: string
-  readonly hint: IncrementalHint
+  /** The cursor with the ends of the window, or the partition. */
+  readonly cut: Cut
   /** The id of the backfill that it belongs to. */
   readonly backfill: string
   /** Names the window among others that are loaded at the same time. Absent: there are none. */
@@ -42,14 +44,21 @@ export interface WindowToLoad extends CursorRange {
   cursorAfter(seen: CursorState | undefined, stored: CursorState | undefined, ledger: Ledger): CursorState | undefined
 }
 
-/** The trees of a run with the ends of the window in the cursor of its resource. */
+/** The trees of a run with the ends of the window in the cursor of its resource, or with its partition. */
 export function withinWindow(roots: readonly PlannedResource[], window: WindowToLoad): readonly PlannedResource[] {
   return roots.map(planned => ({
     ...planned,
-    resource:
-      planned.resource.name === window.resource ? { ...planned.resource, incremental: window.hint } : planned.resource,
+    ...(planned.resource.name === window.resource && cutBy(planned, window)),
     children: withinWindow(planned.children, window),
   }))
+}
+
+function cutBy(
+  { resource }: PlannedResource,
+  { cut, start, end }: WindowToLoad,
+): Pick<PlannedResource, 'resource' | 'partition'> {
+  if (cut.by === undefined) return { resource: { ...resource, incremental: cut } }
+  return { resource, partition: { by: cut.by, start, end } }
 }
 
 /** A window counts as loaded for ever, so that a list which was not read to its end is an error. */
@@ -57,17 +66,17 @@ export function refuseCapped(window: WindowToLoad, receipt: Receipt, unread: Rea
   if ([...unread].every(why => why === 'moved')) return
   throw new DataError(
     'incomplete',
-    `${window.resource}: the window from ${cursorText(window.start)} to ${cursorText(window.end)} was not read to its end: ${receipt.reasons.join('; ')}. Nothing was committed. Make the step smaller, or take the limit out of the document.`,
+    `${window.resource}: the window ${rangeText(window)} was not read to its end: ${receipt.reasons.join('; ')}. Nothing was committed. Make the step smaller, or take the limit out of the document.`,
     { resource: window.resource, receipts: [receipt] },
   )
 }
 
 /** What is committed besides the rows of the window. */
 export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: CursorState | undefined) {
-  const { resource, start, end, backfill, hint } = window
+  const { resource, start, end, backfill, cut } = window
   const loaded: LoadedWindow = {
     resource,
-    cursorPath: hint.cursorPath,
+    cursorPath: cut.cursorPath,
     backfill,
     start,
     end,
@@ -80,8 +89,8 @@ export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: Cu
   return {
     loaded,
     stateAfter(state: PipelineState, source: string, there: Ledger = window.ledger.known): PipelineState {
-      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, hint.cursorPath), there)
-      const moved = cursor === undefined ? state : withCursorState(state, source, resource, hint.cursorPath, cursor)
+      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, cut.cursorPath), there)
+      const moved = cursor === undefined ? state : withCursorState(state, source, resource, cut.cursorPath, cursor)
       return withStateValue(moved, BACKFILL_KEY, there.backfill ?? backfill, { source, resource })
     },
   }

@@ -1796,6 +1796,21 @@ export interface IncrementalConfig {
   window?: WindowConfig | null | undefined
 }
 
+export interface PartitionConfig {
+  /**
+   * What a partition is. `values`: one record of the parent, which is a list in the file (`records`) · `parents`: a slice of the records of the parent, by their keys.
+   *
+   * Allowed: `values`, `parents`.
+   */
+  by: 'values' | 'parents'
+  /**
+   * With `parents`: how many slices. Each reads the list of the parents again, and the lists of its own ones.
+   *
+   * Example: `16`.
+   */
+  slices?: number | null | undefined
+}
+
 export interface EndpointConfig {
   /**
    * Relative to `base_url`, or absolute. May hold `{resources.parent.field}`, `{incremental.start_value}` and `{param}`.
@@ -1947,6 +1962,8 @@ export interface EndpointConfig {
    * Example: `["version","comments_count"]`.
    */
   changed_by?: string | readonly string[] | null | undefined
+  /** How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent needs a `primary_key`. */
+  partition?: PartitionConfig | null | undefined
   /**
    * What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, also if it has no such field · `omit`: leave out the parameter, header or member of the body.
    *

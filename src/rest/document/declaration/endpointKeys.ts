@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { later } from '../../../model/firstUse.js'
+import { MOST_SLICES, PARTITIONINGS } from '../../../model/source.js'
 import { incremental } from './incrementalKeys.js'
 import { count, key, name, names, required, scalar, seconds } from './pieces.js'
 import { requestKeys } from './requestKeys.js'
@@ -68,6 +69,29 @@ const job = strictObject(() => ({
   total_path: key(name, 'JSONPath of the number of records in the last status. It is compared with what arrives.'),
 })).meta({ id: 'job', description: 'An export that is ordered, waited for and downloaded.' })
 
+/** How a backfill cuts the lists of a resource that has no cursor. */
+const partition = strictObject(() => ({
+  by: required(z.enum(PARTITIONINGS), {
+    description:
+      'What a partition is. `values`: one record of the parent, which is a list in the file (`records`) · `parents`: a slice of the records of the parent, by their keys.',
+  }),
+  slices: key(z.int().min(1).max(MOST_SLICES), {
+    description:
+      'With `parents`: how many slices. Each reads the list of the parents again, and the lists of its own ones.',
+    examples: [16],
+  }),
+}))
+  .superRefine(({ by, slices }, context) => {
+    const problem = sliceProblem(by, slices ?? undefined)
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['slices'], message: problem })
+  })
+  .meta({ id: 'partition' })
+
+function sliceProblem(by: string, slices: number | undefined): string | undefined {
+  if (by === 'parents') return slices === undefined ? 'is missing: in how many slices the parents are read' : undefined
+  return slices === undefined ? undefined : 'has no meaning with `values`: each value is a partition'
+}
+
 const onNull = ['fail', 'skip', 'omit'] as const
 
 export const endpointKeys = later(() => ({
@@ -105,6 +129,10 @@ export const endpointKeys = later(() => ({
     description: 'Fields of the parent’s record that tell a change. Without it, any change of the record counts.',
     examples: ['updated_at', ['version', 'comments_count']],
   }),
+  partition: key(
+    partition,
+    'How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent needs a `primary_key`.',
+  ),
   on_null: key(z.enum(onNull), {
     description:
       'What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, ' +

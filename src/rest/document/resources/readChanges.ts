@@ -21,7 +21,7 @@ export function withTokenSources(
 }
 
 /** Keys of an endpoint that hold for its list alone. */
-const OF_THE_LIST = ['incremental', 'job', 'read_when', 'changed_by'] as const
+const OF_THE_LIST = ['incremental', 'job', 'read_when', 'changed_by', 'partition'] as const
 
 function changesOf(
   { changes }: IncrementalConfig,

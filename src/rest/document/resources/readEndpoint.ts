@@ -62,6 +62,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     maxMs: milliseconds(endpoint.max_seconds),
     batch: batchOf(merged, request.url, problems),
     parentChanged: parentChangedOf(merged, problems),
+    partition: partitionOf(merged, problems),
     onNull: endpoint.on_null ?? 'fail',
     readAhead: endpoint.read_ahead ?? undefined,
     adapt: adaptOf(merged, paginator, problems),
@@ -124,6 +125,24 @@ function parentChangedOf({ endpoint, where }: MergedResource, problems: Problems
   const paths = by == null ? undefined : [by].flat()
   for (const path of paths ?? []) checkPath(path, where('endpoint', 'changed_by'), problems)
   return { by: paths }
+}
+
+function partitionOf({ endpoint, where }: MergedResource, problems: Problems): EndpointModel['partition'] {
+  const { partition } = endpoint
+  if (partition == null) return undefined
+  const at = where('endpoint', 'partition')
+  if (endpoint.incremental != null)
+    problems.add(at, 'cannot be combined with `incremental`, whose windows cut the list; leave one out')
+  if (endpoint.read_when === 'parent_changed')
+    problems.add(
+      at,
+      'cannot be combined with `read_when: parent_changed`: a partition is read as a whole; leave one out',
+    )
+  const path = formatPath(at)
+  // The shape is checked: slices are there with parents.
+  return partition.by === 'values'
+    ? { by: partition.by, path }
+    : { by: partition.by, slices: partition.slices ?? 1, path }
 }
 
 function checkReachable(

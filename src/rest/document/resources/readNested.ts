@@ -97,7 +97,15 @@ function listResource(
 }
 
 /** Keys of an endpoint that have no meaning for the list of one record. */
-const OF_RESOURCES = ['incremental', 'job', 'batch_size', 'batch_separator', 'read_when', 'changed_by'] as const
+const OF_RESOURCES = [
+  'incremental',
+  'job',
+  'batch_size',
+  'batch_separator',
+  'read_when',
+  'changed_by',
+  'partition',
+] as const
 
 /** The defaults of endpoints that hold for the list of one record, too. */
 function shared(defaults: ResourceDefaultsConfig['endpoint']): ResourceDefaultsConfig['endpoint'] {

@@ -1,0 +1,65 @@
+import type { JsonObject, JsonValue } from '../../../json/value.js'
+import { stringifyJson } from '../../../json/write.js'
+import type { CursorRange } from '../../../model/cursorRange.js'
+import { DataError } from '../../../model/errors.js'
+import type { IncrementalHint, PartitionHint, Resource } from '../../../model/source.js'
+import { identityOf, identityValue } from './parentIdentity.js'
+
+/** What cuts a list into windows: the cursor of its records, or the records of its parent. */
+export type Cut = (IncrementalHint & { readonly by?: undefined }) | PartitionCut
+
+/** A cut by records of the parent. `cursorPath` stands for it in the ledger, and is no path of a cursor. */
+export type PartitionCut = PartitionHint & { readonly cursorPath: string }
+
+export function partitionCut(hint: PartitionHint): PartitionCut {
+  return { ...hint, cursorPath: `(${hint.by})` }
+}
+
+/** All parents, dealt out by their keys: a slice is a range of so many shares. */
+export const ALL_SHARES = 1_000_000
+
+/**
+ * The records of a parent whose lists one window reads. By `values`, `start` and `end` are the key of one record; by
+ * `parents` they are shares.
+ */
+export interface PartitionRange extends CursorRange {
+  readonly by: PartitionHint['by']
+}
+
+/** Decides which records of the parent belong to a partition. The same record always belongs to the same one. */
+export class PartitionParents {
+  readonly #range: PartitionRange
+  readonly #parent: Resource
+
+  constructor(range: PartitionRange, parent: Resource) {
+    this.#range = range
+    this.#parent = parent
+  }
+
+  has(record: JsonObject): boolean {
+    const { by, start, end } = this.#range
+    if (by === 'values') return stringifyJson(keyOf(this.#parent, record)) === stringifyJson(start)
+    const share = shareOf(this.#parent, record)
+    return share >= Number(start) && share < Number(end)
+  }
+}
+
+/** The key of a record of the parent: its value, or the list of its values. Throws a DataError if it has none. */
+export function keyOf(parent: Resource, record: JsonObject): JsonValue {
+  const key = identityValue(record, parent.hints.primaryKey ?? [])
+  if (key === undefined) throw withoutKey(parent, record)
+  return key
+}
+
+function shareOf(parent: Resource, record: JsonObject): number {
+  const digest = identityOf(record, parent.hints.primaryKey ?? [])
+  if (digest === undefined) throw withoutKey(parent, record)
+  return Buffer.from(digest, 'base64url').readUIntBE(0, 6) % ALL_SHARES
+}
+
+function withoutKey({ name, hints, path }: Resource, record: JsonObject): DataError {
+  const keys = Object.keys(record).join(', ') || 'none'
+  const key = (hints.primaryKey ?? []).join(', ')
+  const message = `a record of ${name} has no value of its primary key ${key}; it has the keys ${keys}. A partition knows records of the parent by their keys; fix the primary_key of ${name}.`
+  return new DataError('placeholder', message, { resource: name, path })
+}
