@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   type BackfillOptions,
   duckdb,
@@ -16,6 +16,8 @@ import {
   type WindowOutcome,
 } from '../../src/index.js'
 import fc from '../properties.js'
+
+vi.setConfig({ testTimeout: 120_000 })
 
 interface Event {
   readonly id: number

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import {
   type BackfillOptions,
   type Destination,
@@ -15,6 +15,8 @@ import {
 } from '../../src/index.js'
 import { extensions } from '../destinations/lakeExtensions.js'
 import { between, hourlyVisits, jsonApi, type Visit } from './hourlyVisits.js'
+
+vi.setConfig({ testTimeout: 120_000 })
 
 const HOURS = 120
 const RANGE = { to: '2024-01-06T00:00:00.000Z' } as const satisfies BackfillOptions
