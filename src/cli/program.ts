@@ -1,9 +1,11 @@
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
 import type { ImportKind } from '../import/importers.js'
 import type { CommandContext } from './commands/command.js'
 import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
 import { meantInstead } from './misplacedWords.js'
+import { wrapped } from './terminal/printable.js'
+import { widthOf } from './terminal/terminal.js'
 
 interface Versioned {
   readonly version: string
@@ -74,6 +76,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .description('Loads REST APIs into typed tables.')
     .version(context.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .commandsGroup(HELPING)
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({
@@ -81,9 +84,14 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       writeErr: text => err.write(text),
       getOutHelpWidth: () => out.columns(),
       getErrHelpWidth: () => err.columns(),
+      outputError: (text, write) =>
+        write(text.replace(/^error: .*$/gm, line => wrapped(line, widthOf(err), 2).join('\n'))),
     })
     // Otherwise lines as wide as the terminal are not wrapped at all beside long names of commands.
-    .configureHelp({ minWidthToWrap: 20 })
+    .configureHelp({
+      minWidthToWrap: 20,
+      subcommandTerm: each => new Help().subcommandTerm(each).replace(' [options]', ''),
+    })
     .showHelpAfterError('(--help lists commands and options)')
     .addHelpText('after', START)
     .addHelpText('after', EXIT_CODES)
@@ -549,8 +557,20 @@ function target(of: Command): Command {
 }
 
 function command(program: Command, name: string): Command {
-  return program.command(name).option('--debug', 'print the stack of an error')
+  const [group = HELPING] = GROUPS.find(([, names]) => names.includes(name)) ?? []
+  return program.command(name).helpGroup(group).option('--debug', 'print the stack of an error')
 }
+
+const HELPING = 'Find help:'
+
+/** Commands by what they are for, as the help lists them. */
+const GROUPS: readonly (readonly [heading: string, names: readonly string[]])[] = [
+  ['Write a pipeline file:', ['init', 'import', 'check', 'prove', 'plan', 'auth']],
+  ['Load:', ['run', 'backfill', 'replay', 'state', 'drop']],
+  ['Look at what was loaded:', ['show', 'query', 'history', 'trace', 'schema', 'types', 'studio', 'mcp']],
+  ['Test:', ['record', 'test', 'drift', 'serve']],
+  ['Jobs of a Restate server:', ['worker', 'submit', 'jobs', 'cancel']],
+]
 
 /** The server of workers and jobs. */
 function restate(): Option {

@@ -170,12 +170,33 @@ async function readPipelines(reading: Reading): Promise<Pipeline[]> {
   const extension = extname(reading.path).toLowerCase()
   if (['.yaml', '.yml', '.json'].includes(extension)) {
     const document = await readDocument(reading.path, reading.shown)
+    refuseOtherTools(document.value, reading.shown)
     return [await pipelineFrom(document.value, reading, document)]
   }
   if (['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extension)) return await modulePipelines(reading)
   // A folder says that it is one.
   if (extension === '') await readText(reading.path, reading.shown)
-  throw fileError(reading.shown, 'is not a pipeline file: expected .yaml, .yml, .json, .ts or .js')
+  const importing = extension === '.har' ? `; \`sluice import har ${reading.shown}\` writes one of it` : ''
+  throw fileError(reading.shown, `is not a pipeline file: expected .yaml, .yml, .json, .ts or .js${importing}`)
+}
+
+/** Documents of tools that `sluice import` reads, by keys that a pipeline file never has. */
+const OTHER_TOOLS = [
+  { keys: ['openapi'], kind: 'openapi', what: 'an OpenAPI document' },
+  { keys: ['swagger'], kind: 'openapi', what: 'a Swagger document' },
+  { keys: ['info', 'item'], kind: 'postman', what: 'a Postman collection' },
+  { keys: ['log'], kind: 'har', what: 'a HAR file' },
+  { keys: ['streams', 'check'], kind: 'airbyte', what: 'a manifest of Airbyte' },
+] as const
+
+/** One error in place of one for each key. */
+function refuseOtherTools(value: unknown, shown: string): void {
+  const isAbout = (key: string): boolean => isPlain(value) && Object.hasOwn(value, key)
+  if (isAbout('client') || isAbout('source') || isAbout('resources')) return
+  const other = OTHER_TOOLS.find(({ keys }) => keys.every(isAbout))
+  if (other === undefined) return
+  const { what, kind } = other
+  throw fileError(shown, `is ${what}, no pipeline file; \`sluice import ${kind} ${shown}\` writes one of it`)
 }
 
 async function modulePipelines(reading: Reading): Promise<Pipeline[]> {

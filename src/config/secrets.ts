@@ -66,16 +66,13 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
     }
     return undefined
   }
-  const places = (candidates: readonly Keys[]): string => {
-    const variables = [...new Set(candidates.map(variable))].map(name => `\n    environment ${name}`)
-    const paths = [...new Set(candidates.map(keys => keys.join('.')))]
-    const inFiles = allFiles().map(({ path, tables }) =>
-      tables === undefined
-        ? `\n    ${path} (there is no such file)`
-        : `\n    ${path}: ${paths.slice(0, 3).join(', ')}${paths.length > 3 ? ', …' : ''}`,
-    )
-    const envFile = envFilePlaces(env, options.folder)
-    return [...variables, ...envFile, ...inFiles].join('')
+  // `sluice explain secret_missing` tells of the other names and files.
+  const cure = (usual: Keys): string => {
+    const where = options.folder === undefined ? '' : envFilePlace(env, options.folder)
+    const [first] = allFiles()
+    const file = allFiles().find(({ tables }) => tables !== undefined) ?? first
+    const written = file === undefined ? '' : `, or write ${usual.join('.')} = "…" into ${file.path}`
+    return `set the variable ${variable(usual)}${where}${written}`
   }
 
   const namedCandidates = (name: string): Keys[] => {
@@ -87,7 +84,7 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
     const candidates = namedCandidates(name)
     const hit = search(candidates)
     if (hit !== undefined) return { value: hit }
-    return { missing: `the secret \`${name}\` is missing; it was looked for in${places(candidates)}` }
+    return { missing: `the secret \`${name}\` is missing: ${cure(name.split('.'))}` }
   }
   const variableNamed = (name: string): Found<Hit> =>
     isSet(env, name)
@@ -138,13 +135,13 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
       const candidates = credentialCandidates(field, alone)
       const hit = search(candidates)
       if (hit !== undefined) return { value: secretOf(hit, field) }
-      return { missing: `the secret \`${field}\` is missing; it was looked for in${places(candidates)}` }
+      return { missing: `the secret \`${field}\` is missing: ${cure(['credentials', field])}` }
     },
     setting(field) {
       const candidates = credentialCandidates(field, false)
       const hit = search(candidates)
       if (hit !== undefined) return { value: hit.value }
-      return { missing: `\`${field}\` is missing; it was looked for in${places(candidates)}` }
+      return { missing: `\`${field}\` is missing: ${cure(['credentials', field])}` }
     },
   }
 }
@@ -161,12 +158,10 @@ function referenceTo(context: string, name: string): string {
   return `\${${context}.${name}}`
 }
 
-/** The `.env` beside the pipeline file, if it was read or is not there. */
-function envFilePlaces(env: Environment, folder: string | undefined): readonly string[] {
-  if (folder === undefined) return []
+/** Nothing if a folder is called `.env`. */
+function envFilePlace(env: Environment, folder: string): string {
   const path = envFilePath(folder)
-  if (!existsSync(path)) return [`\n    ${path} (there is no such file)`]
-  return envFileOf(env) === path ? [`\n    ${path}`] : []
+  return envFileOf(env) === path || !existsSync(path) ? `, in the shell or in ${path}` : ''
 }
 
 /** A lookup that gives placeholders for what is missing, so that a document can be read without its secrets. */

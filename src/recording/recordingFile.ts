@@ -113,7 +113,7 @@ export async function readRecording(path: string): Promise<Recording> {
     throw fileError(
       path,
       code === 'ENOENT'
-        ? 'there is no such recording; `sluice record` makes one of a pipeline file'
+        ? 'does not exist; `sluice record` makes a recording of a pipeline file'
         : `cannot be read (${code ?? 'unknown reason'})`,
     )
   }

@@ -130,7 +130,7 @@ async function expectedText(path: string): Promise<string> {
     const { code } = error as NodeJS.ErrnoException
     const message =
       code === 'ENOENT'
-        ? 'there is no such snapshot; `sluice test --update` writes what the pipeline loads now'
+        ? 'does not exist; `sluice test --update` writes what the pipeline loads now'
         : `cannot be read (${code ?? 'unknown reason'})`
     throw fileError(path, message)
   }

@@ -157,12 +157,17 @@ describe('what goes wrong', () => {
     expect((await readdir(folder)).filter(name => name.endsWith('.duckdb'))).toEqual([])
   })
 
-  it('a missing secret: exit code 2, every place that was looked at, no request', async () => {
+  it('a missing secret: exit code 2, where to write it, no request', async () => {
     const { requests } = await startApi()
     const env = { DEMO_API_URL: api?.url ?? '' }
     const ended = await sluice(['run', flags], { env })
     expect(ended.exitCode).toBe(2)
-    for (const place of ['API_KEY', '.sluice/secrets.toml', '.dlt/secrets.toml']) expect(ended.stderr).toContain(place)
+    expect(ended.stderr).toMatch(
+      /set the variable API_KEY, .*, or write api_key = "…" into \S+\.sluice\/secrets\.toml$/m,
+    )
+    expect(ended.stderr).not.toContain('SOURCES__')
+    const explained = await sluice(['explain', 'secret_missing'])
+    for (const place of ['SOURCES__REST_API__API_KEY', '.dlt/secrets.toml']) expect(explained.stdout).toContain(place)
     expect(requests).toHaveLength(0)
   })
 

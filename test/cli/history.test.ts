@@ -82,6 +82,6 @@ it('tells the loads apart of pipelines that share a dataset', { timeout: 90_000 
   }
   const { stdout } = await sluiceProcess(['history', 'shops.yaml'], { cwd: folder })
   const [head, , ...lines] = stdout.trimEnd().split('\n')
-  expect(head).toMatch(/ resources$/)
-  expect(lines.map(line => line.split(/\s+/).at(-1))).toEqual(['orders', 'shops'])
+  expect(head).toMatch(/ resources +records /)
+  expect(lines.map(line => line.split(/\s+/).at(3))).toEqual(['orders', 'shops'])
 })

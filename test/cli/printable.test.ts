@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { clip, displayWidth, printable, printableLines } from '../../src/cli/terminal/printable.js'
+import { clip, displayWidth, printable, printableLines, wrapped } from '../../src/cli/terminal/printable.js'
+import { textTable } from '../../src/cli/terminal/table.js'
 import fc from '../properties.js'
 
 describe('printable', () => {
@@ -44,5 +45,28 @@ describe('clip', () => {
         expect(displayWidth(clip(text, columns))).toBeLessThanOrEqual(columns)
       }),
     )
+  })
+})
+
+describe('wrapped', () => {
+  it.each([
+    ['a word that fits', 10, ['a word', 'that fits']],
+    ['invoices.invoices', 13, ['invoices.', 'invoices']],
+    ['/srv/loads/.sluice/orders', 20, ['/srv/loads/.sluice/', 'orders']],
+    ['a.feedback_of_customers', 8, ['a.feedba', 'ck_of_', 'customer', 's']],
+  ])('%s in %i columns', (text, columns, expected) => {
+    expect(wrapped(text, columns)).toEqual(expected)
+  })
+})
+
+describe('a table', () => {
+  it('wraps no name that is copied, while other texts can be wrapped', () => {
+    const columns = [{ title: 'load', isWhole: true }, { title: 'resources' }]
+    expect(textTable(columns, [['1795994537.814448', 'invoices, people, shops']], 32)).toEqual([
+      'load               resources',
+      '─────────────────  ─────────────',
+      '1795994537.814448  invoices,',
+      '                   people, shops',
+    ])
   })
 })

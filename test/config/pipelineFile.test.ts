@@ -116,7 +116,7 @@ describe('forms', () => {
     const text = document.replace('resources', '  auth:\n    type: bearer\n    token: ${secrets.my_token}\nresources')
     const error = await failure(load('a.yaml', text))
     expect(error).toMatchObject({ code: 'secret_missing', place: { path: 'client.auth.token', line: 5 } })
-    expect(error.message).toContain('environment MY_TOKEN')
+    expect(error.message).toContain('set the variable MY_TOKEN')
     await expect(load('a.yaml', text, { env: { MY_TOKEN: 't' } })).resolves.toBeDefined()
     await expect(load('a.yaml', text, { env: { A__SOURCES__MY_TOKEN: 't' } })).resolves.toBeDefined()
   })
@@ -159,6 +159,15 @@ describe('mistakes', () => {
     ['bad JSON', 'a.json', '{"client": ', /a\.json:\d+:\d+ is not valid YAML/],
     ['source a text', 'a.yaml', 'source: x\n', /a\.yaml:1:1 source: expected a map/],
     ['other kind of file', 'a.toml', '', /is not a pipeline file/],
+    ['a HAR file', 'a.har', '{}', /is not a pipeline file: .*`sluice import har a\.har` writes one of it/],
+    [
+      'an OpenAPI document',
+      'a.yaml',
+      'openapi: 3.1.0\npaths: {}\n',
+      /a\.yaml is an OpenAPI document, .*`sluice import openapi a\.yaml`/,
+    ],
+    ['a Postman collection', 'a.json', '{"info": {}, "item": []}', /`sluice import postman a\.json`/],
+    ['a manifest', 'a.yaml', 'type: DeclarativeSource\ncheck: {}\nstreams: []\n', /`sluice import airbyte a\.yaml`/],
     [
       'destination',
       'a.yaml',

@@ -53,11 +53,21 @@ describe.each(['duckdb', 'files'])('dataset().query() on %s', kind => {
 
   test('runs nothing before that, and refuses what is wrong or would write', async () => {
     const dataset = await loaded()
+    const refused = await dataset.query('SELEC 1').catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(QueryError)
+    let ended = 0
+    const tables = await dataset.query('SHOW TABLES').finally(() => {
+      ended += 1
+    })
+    expect([ended, tables.length > 0]).toEqual([1, true])
     dataset.query('SELEC 1')
     await expect(dataset.query('SELEC 1')).rejects.toThrow(QueryError)
     await expect(dataset.query('DELETE FROM shops')).rejects.toThrow(QueryError)
     await expect(dataset.query('SELECT $1 + 1').batches().next()).rejects.toThrow(QueryError)
     expect(await dataset.table('shops').count()).toBe(3)
+    await expect(dataset.table('shop' as 'shops').rows()).rejects.toThrow(
+      /there is no table "shop" in crm \(did you mean shops\?\); there are: shops, shops__tags$/,
+    )
   })
 })
 

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, test } from 'vitest'
 import {
@@ -62,7 +63,14 @@ describe('occasions', () => {
   it.each<[string, readonly Answer[], object, object, readonly string[], RegExp]>([
     ['success', [ONE], {}, {}, ['success'], /^orders: the run succeeded$/],
     ['failure', [{ status: 500, json: {} }], {}, {}, ['failure'], /^orders: the run failed: .*500/],
-    ['failure, incomplete', [ONE], few, {}, ['failure', 'incomplete'], /the run failed: .*min_records/],
+    [
+      'failure, incomplete',
+      [ONE],
+      few,
+      {},
+      ['failure', 'incomplete'],
+      /the run failed: .*min_records.*[^.]\. Nothing was committed\./,
+    ],
     [
       'incomplete',
       [ONE],
@@ -267,6 +275,7 @@ describe('a command', () => {
       'ended with 3: no pager',
     ],
     ['is not there', { command: ['no-such-program-anywhere'] }, 'there is no such program'],
+    ['may not be run', { command: [fileURLToPath(import.meta.url)] }, '`chmod +x` allows it'],
     ['does not end', { command: [process.execPath, '-e', 'setInterval(() => {}, 1000)'], maxSeconds: 0.3 }, 'in time'],
     ['reads nothing', { command: [process.execPath, '-e', 'process.exit(1)'] }, 'ended with 1'],
   ])('that %s is a warning', async (_, notification, said) => {

@@ -256,14 +256,14 @@ describe('a file that is no good recording is refused with one sentence:', () =>
 
   test('one that is not there', async () => {
     const { file } = await pipelineFolder('client: { base_url: "http://127.0.0.1:9" }\nresources: [a]\n')
-    await expect(testPipeline(file)).rejects.toThrow('there is no such recording; `sluice record` makes one')
+    await expect(testPipeline(file)).rejects.toThrow('recording.warc does not exist; `sluice record` makes a recording of a pipeline file')
   })
 })
 
 describe('the command', () => {
   const folderEnv = (folder: string) => ({ SHOP_PASSWORD: PASSWORD, SLUICE_HOME: join(folder, 'home') })
 
-  test('records, tests without the API, and ends with 3 where tables differ', async () => {
+  test('records, tests without the API, and ends with 3 where tables differ', { timeout: 120_000 }, async () => {
     const { origin, close } = await shopApi()
     const { file, folder } = await pipelineFolder(shopDocument(origin))
     const made = await sluiceProcess(['record', file], { cwd: folder, env: folderEnv(folder) })

@@ -62,6 +62,22 @@ describe('a sync token', () => {
     expect(await tokenOf(made)).toEqual({ initial_value: null, last_value: 's3', unique_hashes: [], start_value: 's2' })
   })
 
+  it('is no next page, whatever its name, unless that speaks of pages', async () => {
+    const byName = async (name: string) =>
+      await runs(
+        { token_path: name, token_param: 'since' },
+        (_url, number) => ({ json: { items: [{ id: number }], [name]: `s${number}` } }),
+        2,
+        { paginator: 'single_page' },
+      )
+    const sync = await byName('nextToken')
+    expect(sync.api.asked).toEqual(['GET /things', 'GET /things?since=s1'])
+    expect(sync.last.result.receipts[0]?.verdict).not.toBe('unproven')
+    const page = await byName('nextPageToken')
+    expect(page.api.asked).toEqual(['GET /things', 'GET /things'])
+    expect(page.last.result.receipts[0]?.reasons.join()).toContain('has a next page at "nextPageToken"')
+  })
+
   it('may be a link, which is followed as it is', async () => {
     const made = await runs(
       byLink,

@@ -49,8 +49,8 @@ export function clip(text: string, columns: number): string {
 }
 
 /**
- * The text as lines no wider than `columns`. Breaks at spaces, and a longer word where it must. Lines after the first
- * begin with `indent` spaces.
+ * The text as lines no wider than `columns`. Breaks at spaces, and a longer word between its parts or where it must.
+ * Lines after the first begin with `indent` spaces.
  */
 export function wrapped(text: string, columns: number, indent = 0): string[] {
   const margin = ' '.repeat(Math.min(indent, Math.max(0, columns - 1)))
@@ -66,7 +66,7 @@ export function wrapped(text: string, columns: number, indent = 0): string[] {
     let rest = word
     if (isBegun && displayWidth(line) + displayWidth(rest.trimEnd()) > columns) end()
     while (displayWidth(line) + displayWidth(rest.trimEnd()) > columns) {
-      const part = head(rest, Math.max(1, columns - displayWidth(line)))
+      const part = betweenParts(head(rest, Math.max(1, columns - displayWidth(line))))
       line += part
       rest = rest.slice(part.length)
       end()
@@ -88,6 +88,12 @@ function head(text: string, columns: number): string {
     kept += character
   }
   return kept
+}
+
+/** Without the beginning of a part of a name or path, unless less than half would be left. */
+function betweenParts(text: string): string {
+  const [whole = ''] = /^.*[./_,:-]/su.exec(text) ?? []
+  return whole.length * 2 >= text.length ? whole : text
 }
 
 /** Each part of an emoji counts: a terminal that does not join the parts shows them all. */

@@ -6,6 +6,8 @@ export interface TextColumn {
   readonly align?: 'left' | 'right'
   /** Longer values are shortened. */
   readonly maxWidth?: number
+  /** Never wrapped, as for names that are copied. */
+  readonly isWhole?: boolean
   /** Where the table is too wide, its values go below their row. */
   readonly mayGoBelow?: boolean
   /** Styles a cell, which is padded already. */
@@ -78,10 +80,11 @@ export function textTable(
   ]
 }
 
-/** Only texts may be narrowed. */
+/** Only texts may be narrowed, and not all of them. */
 function limited(columns: readonly TextColumn[], natural: readonly number[], index: number, limit: number): number {
   const width = natural[index] ?? 0
-  return columns[index]?.align === 'right' ? width : Math.min(width, limit)
+  const { align, isWhole } = columns[index] ?? {}
+  return align === 'right' || isWhole === true ? width : Math.min(width, limit)
 }
 
 function belowLines(cells: readonly (readonly [title: string, cell: string])[], width: number): string[] {

@@ -129,7 +129,7 @@ export class Hearing {
       ...this.#driftText(receipts),
     ]
     const message = shortened(
-      `${pipeline}: ${(told.length === 0 ? [`the ${work} succeeded`] : told).join('; ').replace(/\s+/g, ' ')}`,
+      `${pipeline}: ${oneLine((told.length === 0 ? [`the ${work} succeeded`] : told).join('; '))}`,
       LONGEST_TEXT,
     )
     return {
@@ -213,4 +213,9 @@ function messageOf(error: unknown): string {
 /** What the API sent must not mention people or make links: `<!channel>` in one chat, `@channel` in another. */
 function forChats(message: string): string {
   return message.replaceAll('<', '‹').replaceAll('>', '›').replaceAll('@', '@\u200b')
+}
+
+/** A line that ends without a sign of its own ends a sentence. */
+function oneLine(text: string): string {
+  return text.replace(/(?<=[^\s.,:;!?])\s*\n/g, '. ').replace(/\s+/g, ' ')
 }

@@ -35,9 +35,7 @@ export async function runNotifyCommand(
     child.stdin.on('error', () => {})
     child.stdin.end(`${JSON.stringify(notice)}\n`)
     child.on('error', (error: NodeJS.ErrnoException) =>
-      failed(
-        `could not be started (${error.code === 'ENOENT' ? 'there is no such program' : (error.code ?? error.message)})`,
-      ),
+      failed(`could not be started (${REASONS[error.code ?? ''] ?? error.code ?? error.message})`),
     )
     child.on('exit', (code, killedBy) => {
       if (code === 0) {
@@ -51,4 +49,9 @@ export async function runNotifyCommand(
       failed(code === null ? `was ended by ${killedBy ?? 'a signal'}` : `ended with ${code}${said}`)
     })
   })
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such program',
+  EACCES: 'this user may not run it: `chmod +x` allows it',
 }

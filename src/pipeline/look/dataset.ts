@@ -12,6 +12,7 @@ import type {
   SqlQuery,
 } from '../../model/destination.js'
 import { ConfigError, DestinationError, QueryError, stoppedBy } from '../../model/errors.js'
+import { didYouMean } from '../../model/nearMiss.js'
 import {
   abortSignal,
   checkOptions,
@@ -98,6 +99,10 @@ export interface ReadOptions {
 
 /** Rows of a statement. `await` gives all of them, `for await` one after the other with one batch in memory at a time. */
 export interface QueriedRows<Row extends object> extends PromiseLike<readonly Row[]>, AsyncIterable<Row> {
+  /** All rows, or what comes in their place, as with a promise. */
+  catch<Other = never>(onFailure: (reason: unknown) => Other | PromiseLike<Other>): Promise<readonly Row[] | Other>
+  /** All rows, as with a promise. */
+  finally(onEnd: () => void): Promise<readonly Row[]>
   /** The first row. Reads no more than one batch. */
   first(): Promise<Row | undefined>
   /** Holds one batch in memory at a time. */
@@ -221,6 +226,8 @@ function queried<Row extends object>(place: Place, statement: SqlQuery, { signal
     },
     // biome-ignore lint/suspicious/noThenProperty: rows can be awaited, and nothing runs before that
     then: (onRows, onFailure) => all().then(onRows, onFailure),
+    catch: onFailure => all().catch(onFailure),
+    finally: onEnd => all().finally(onEnd),
   }
 }
 
@@ -268,10 +275,7 @@ export async function* queryBatches(
   try {
     // The engines take it for the end of the statement.
     if (statement.sql.includes('\0')) throw new QueryError('it holds a NUL character')
-    if (!(await isThere({ destination }))) {
-      const place = destination.localPath === undefined ? '' : ` (${destination.localPath})`
-      throw new QueryError(`there is no ${destination.name} yet${place}; a run creates it`)
-    }
+    if (!(await isThere({ destination }))) throw new QueryError(notYetThere(destination))
     await using connection = await destination.connect(datasetName, signal)
     if (connection.query === undefined) {
       throw new DestinationError('destination', `${destination.name} does not support SQL`, {
@@ -328,19 +332,29 @@ interface Place {
 /** Connects to a dataset that has the table. */
 async function connectTo({ setup, connect }: Place, table: string, signal?: AbortSignal): Promise<Connection> {
   signal?.throwIfAborted()
-  const there = await isThere(setup)
-  const connection = there ? await connect(signal) : undefined
+  const { destination } = setup
+  const missing = (message: string) => new DestinationError('destination', message, { destination: destination.name })
+  if (!(await isThere({ destination }))) throw missing(notYetThere(destination))
+  const connection = await connect(signal)
   let isFound = false
   try {
-    isFound = connection !== undefined && (await connection.inspect()).has(table)
-    if (connection !== undefined && isFound) return connection
+    const present = await connection.inspect()
+    isFound = present.has(table)
+    if (isFound) return connection
+    const names = [...present.keys()].filter(name => !isSystemTable(name))
+    const others = names.length === 0 ? 'no table yet' : names.join(', ')
+    const near = didYouMean(table, names)
+    throw missing(
+      `${destination.name}: there is no table "${table}" in ${connection.dataset}${near}; there are: ${others}`,
+    )
   } finally {
-    if (!isFound) await connection?.[Symbol.asyncDispose]()
+    if (!isFound) await connection[Symbol.asyncDispose]()
   }
-  const dataset = connection?.dataset ?? setup.datasetName
-  throw new DestinationError('destination', `${setup.destination.name}: there is no table "${table}" in ${dataset}`, {
-    destination: setup.destination.name,
-  })
+}
+
+function notYetThere({ name, localPath }: Pick<PipelineSetup['destination'], 'name' | 'localPath'>): string {
+  const path = localPath === undefined ? '' : ` (${localPath})`
+  return `there is no ${name} yet${path}; a run creates it`
 }
 
 /** They stand in the statement as they are, so no other text may. */

@@ -95,18 +95,21 @@ const ABOUT_LIST =
 /**
  * What an answer says outside its records. Only objects around the records are searched, never the records. If the body
  * is itself the record, or a list, only its headers count. Numbers that cannot be totals are ignored: negative ones, 0,
- * and those smaller than the page's number of records.
+ * and those smaller than the page's number of records. So is the sync token at `tokenPath`, unless its name speaks of
+ * pages.
  */
 export function envelopeOf(
   headers: Readonly<Record<string, string>>,
   document: JsonDocument | undefined,
   selection: Selection,
   request: ApiRequest,
+  tokenPath?: string,
 ): Envelope {
   const inHeaders = headerHints(headers)
   const isRecord =
     document !== undefined && selection.met === 'record' && selection.within?.start === document.root.start
-  const hints = isRecord ? [] : pagingHints(document, entersEnvelope(selection))
+  const found = isRecord ? [] : pagingHints(document, entersEnvelope(selection))
+  const hints = found.filter(({ path, key }) => path !== tokenPath || /page/i.test(key))
   const least = Math.max(1, selection.count)
   const isTotal = (hint: PagingHint): boolean =>
     isSureTotal(hint) && !(mayCountPage(hint.key) && wholeNumber(hint.value) === selection.count)

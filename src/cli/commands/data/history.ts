@@ -70,30 +70,33 @@ function secondsOf(at: Date): string {
   return `${at.toISOString().slice(0, 19)}Z`
 }
 
-const COLUMNS = [
-  { title: 'load' },
-  { title: 'committed' },
-  { title: 'verdict' },
+const ABOUT = [
+  { title: 'load', isWhole: true },
+  { title: 'committed', isWhole: true },
+  { title: 'verdict', isWhole: true },
+] as const
+
+const COUNTS = [
   { title: 'records', align: 'right' },
   { title: 'rows', align: 'right' },
   { title: 'deleted', align: 'right', mayGoBelow: true },
   { title: 'discarded', align: 'right', mayGoBelow: true },
 ] as const
 
+const RESOURCES = { title: 'resources', mayGoBelow: true } as const
+
 /** `discarded` only where something was: every other list fits into 80 columns. `resources` where other pipelines load into the dataset. */
 function listed(loads: readonly PastLoad[], { source }: Pipeline, width: number): readonly string[] {
   const own = new Set(source.resources.map(({ name }) => name))
   const isShared = loads.some(({ receipts }) => receipts.some(({ resource }) => !own.has(resource)))
   const hasDiscarded = loads.some(({ receipts }) => receipts.some(({ discardedRows }) => discardedRows > 0))
-  const end = hasDiscarded ? COLUMNS.length : COLUMNS.length - 1
+  const end = hasDiscarded ? COUNTS.length : COUNTS.length - 1
   return textTable(
-    [...COLUMNS.slice(0, end), ...(isShared ? [RESOURCES] : [])],
-    loads.map(load => [...cellsOf(load).slice(0, end), ...(isShared ? [resourcesOf(load)] : [])]),
+    [...ABOUT, ...(isShared ? [RESOURCES] : []), ...COUNTS.slice(0, end)],
+    loads.map(load => [...aboutOf(load), ...(isShared ? [resourcesOf(load)] : []), ...countsOf(load).slice(0, end)]),
     width,
   )
 }
-
-const RESOURCES = { title: 'resources', mayGoBelow: true } as const
 
 const MOST_NAMES = 3
 
@@ -103,13 +106,14 @@ function resourcesOf({ receipts }: PastLoad): string {
   return others > 0 ? `${names.slice(0, MOST_NAMES).join(', ')} and ${amount(others)} more` : names.join(', ')
 }
 
-function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
+function aboutOf({ loadId, committedAt, receipts }: PastLoad): string[] {
+  return [loadId, secondsOf(committedAt), worstVerdict(receipts) ?? '–']
+}
+
+function countsOf({ receipts }: PastLoad): string[] {
   const sum = (of: (receipt: Receipt) => number): string =>
     receipts.length === 0 ? '–' : amount(receipts.reduce((total, receipt) => total + of(receipt), 0))
   return [
-    loadId,
-    secondsOf(committedAt),
-    worstVerdict(receipts) ?? '–',
     sum(({ records }) => records),
     sum(rowsOf),
     sum(({ deleted = 0 }) => deleted),

@@ -146,7 +146,7 @@ export async function readAnswer(
   return guarded(reader, request, response, () => {
     const selection = nodesOf(reader, context, selected(reader, context, state, document))
     const page = answerPage(request, response, selection, document, () => bodyExcerpt(reader, response))
-    const envelope = envelopeOf(response.headers, document, selection, request)
+    const envelope = envelopeOf(response.headers, document, selection, request, tokenPathOf(reader))
     // The document knows this answer: its error is no news about the list.
     if (action === 'stop' && selection.count === 0 && envelope.error !== undefined) return without(stopped(false))
     const doubt = isChanged ? keyDoubt(reader, page, selection) : undefined
@@ -192,6 +192,13 @@ function dropped(
   emit({ type: 'warning', code: 'ignored_response', resource, namesResource: true, message })
   const page = answerPage(request, response, nothing, undefined, () => bodyExcerpt(reader, response))
   return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
+}
+
+/** The place of the sync token, as places in answers are written. Undefined if it is not a chain of keys. */
+function tokenPathOf({ resource: { incremental } }: ListReader): string | undefined {
+  if (incremental?.token === undefined) return undefined
+  const { steps } = compiledPath(incremental.hint.cursorPath)
+  return steps?.every(step => typeof step === 'string') === true ? pathOfKeys(steps) : undefined
 }
 
 async function parsed(
