@@ -4,7 +4,7 @@ import { count } from '../../rest/evidence/pagingHints.js'
 import { statusAdvice } from '../../rest/list/listReader.js'
 import type { Probe } from '../../rest/list/probe.js'
 import { target, write } from '../../rest/paginators/range.js'
-import { judgeFlag, judgeTotal } from './ends.js'
+import { judgeFlag, judgeTotal, saysLast } from './ends.js'
 import { type Declared, intoPaginator, type Judged, type Listing, type PagingKeys, patched } from './listing.js'
 import type { ResourceProof } from './proof.js'
 import { hintsOf, saysMoreThanThis, searched } from './search.js'
@@ -82,7 +82,22 @@ export async function proveCounted(listing: Listing, declared: Declared): Promis
   else
     listing.judge(key, { status: 'proven', seen: `page 2 has other records, twice the same ones; ${start.seen}`, by })
   await judgeEnds(listing, counter, page2, ask)
-  if (page2 !== undefined) await judgeSize(listing, counter, page2, ask)
+  if (page2 === undefined) return
+  await judgeSize(listing, counter, page2, ask)
+  await seePage3(listing, counter, page2, ask)
+}
+
+/** Two pages show little of a key. What the questions about a cursor need is kept. */
+async function seePage3(listing: Listing, counter: Counter, page2: Sight, ask: Ask): Promise<undefined> {
+  const { first, pages, resource } = listing
+  const isAsked = resource.hints.primaryKey !== undefined && pages.length === 2 && page2.count === first.count
+  if (!isAsked || listing.isWhole || listing.unrest !== undefined) return
+  const step = counter.counts === 'pages' ? 1 : first.count
+  const third = await ask('page 3', counter.first + 2 * step, resource.incremental === undefined ? 1 : 5)
+  if (third.kind !== 'page' || third.count === 0) return
+  const known = new Set(pages.flatMap(({ texts }) => texts))
+  // The last page may come again behind the end. Other records with a known key are what is looked for.
+  if (!third.texts.some(text => known.has(text))) pages.push(third)
 }
 
 type Ask = (asked: string, position: number, keep?: number, limit?: number) => Promise<Outcome>
@@ -385,7 +400,11 @@ async function judgeEnds(listing: Listing, counter: Counter, page2: Sight | unde
     )
       listing.isWhole = true
   } else beyond = await farBeyond(counter, ask)
-  judgeFlag(listing, declared, { page2, beyond })
+  const third =
+    page2 !== undefined && saysLast(declared, page2)
+      ? await ask('page 3', counter.first + 2 * (counter.counts === 'pages' ? 1 : first.count))
+      : undefined
+  judgeFlag(listing, declared, { page2, third, beyond })
   judgeEmptyEnd(listing, counter, { beyond, totalIs })
 }
 

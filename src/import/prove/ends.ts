@@ -122,11 +122,27 @@ export const judgeTotal = {
   },
 }
 
+/** Whether the flag of a page says that it is the last one. */
+export function saysLast({ keys }: Declared, { answer }: Sight): boolean {
+  const isDone = typeof keys.done_path === 'string'
+  const path = isDone ? keys.done_path : keys.has_more_path
+  return typeof path === 'string' && flagOf(answer.page.first(path)) === isDone
+}
+
 /** The flag that ends the list, held against pages that are there. */
 export function judgeFlag(
   listing: Listing,
   declared: Declared,
-  { page2, beyond }: { readonly page2: Sight | undefined; readonly beyond: Outcome | undefined },
+  {
+    page2,
+    third,
+    beyond,
+  }: {
+    readonly page2: Sight | undefined
+    /** What is behind page 2, if its flag says that it is the last one. */
+    readonly third?: Outcome | undefined
+    readonly beyond: Outcome | undefined
+  },
 ): undefined {
   const { keys } = declared
   const isDone = typeof keys.done_path === 'string'
@@ -163,6 +179,13 @@ export function judgeFlag(
       write,
     })
   }
+  if (page2 !== undefined && third?.kind === 'page' && third.count > 0 && listing.like(page2, third).shared === 0)
+    return listing.judge(key, {
+      status: 'wrong',
+      seen: 'page 2 says by it that there is no more, but page 3 has records',
+      by: [...by, third],
+      write: intoPaginator(listing, declared, { [name]: null }),
+    })
   const atEnd = beyond?.kind === 'page' ? moreAt(beyond) : undefined
   const lastSeen = listing.isWhole ? listing.pages.at(-1) : undefined
   const atLast = lastSeen === undefined ? atEnd : moreAt(lastSeen)
