@@ -100,6 +100,11 @@ export interface Connection extends AsyncDisposable {
    * the engine's own; `batchRows` is ignored. Absent if the engine cannot do this.
    */
   writeParquet?(query: ReadQuery, path: string): Promise<number>
+  /**
+   * Writes the rows of one statement, as `query` runs it, into a Parquet file, and resolves to their number. Replaces an
+   * existing file. `batchRows` is ignored. Absent if the engine cannot do this.
+   */
+  queryToParquet?(statement: SqlQuery, path: string): Promise<number>
   /** What backfills have tried in vain. Absent: the destination does not remember it. */
   readonly attempts?: WindowAttempts | undefined
   /**

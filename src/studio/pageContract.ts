@@ -249,7 +249,17 @@ export interface DocumentFinding {
   readonly column?: number | undefined
 }
 
-/** `POST pipelines/ID/downloads`: a path that gives the rows as CSV, once. */
+/** In which the rows of a statement can be saved. */
+export type DownloadFormat = 'csv' | 'parquet'
+export const DOWNLOAD_FORMATS = ['csv', 'parquet'] as const satisfies readonly DownloadFormat[]
+
+/** `POST pipelines/ID/downloads` */
+export interface DownloadAsked extends QueryAsked {
+  /** Default: CSV. */
+  readonly format?: DownloadFormat | undefined
+}
+
+/** What it answers: a path that gives the rows, once. */
 export interface Download {
   readonly path: string
 }

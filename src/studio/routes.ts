@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { relative } from 'node:path'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { Readable, pipeline as streamed } from 'node:stream'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
@@ -36,6 +38,7 @@ import type {
   ApiFailure,
   DocumentSaved,
   Download,
+  DownloadAsked,
   LoadFacts,
   LoadList,
   PipelineList,
@@ -49,9 +52,9 @@ import type {
   TableList,
   VersionList,
 } from './pageContract.js'
-import { FILTER_OPERATORS } from './pageContract.js'
+import { DOWNLOAD_FORMATS, FILTER_OPERATORS } from './pageContract.js'
 import { schemaVersions } from './schemaVersions.js'
-import { distribution, queryRows, rawRows, tableRows } from './tableRows.js'
+import { distribution, queryRows, rawRows, rowsToParquet, tableRows } from './tableRows.js'
 
 /** At the same place from `src` and from `dist`. */
 const DOCUMENT_SCHEMA = new URL('../../schema/pipeline.schema.json', import.meta.url)
@@ -67,7 +70,7 @@ const MOST_BODY_BYTES = 2 ** 22
 /** What the page asks for. Every answer is JSON, but for downloads and the events of a run. */
 export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
   const app = new Hono()
-  const downloads = new Map<string, { readonly pipeline: Pipeline; readonly sql: string }>()
+  const downloads = new Map<string, DownloadAsked & { readonly pipeline: Pipeline }>()
 
   app.onError((error, context) => failed(context, error))
   app.notFound(context =>
@@ -150,27 +153,31 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
 
   app.post('/api/pipelines/:id/downloads', async context => {
     const { pipeline } = await opened(context)
-    const { sql } = await bodyOf<QueryAsked>(context, forQuery)
+    const { sql, format } = await bodyOf<DownloadAsked>(context, forDownload)
     // A file that the browser saves cannot say what is wrong: what fails at once is said here.
     await queryRows(pipeline, sql, { limit: 1, signal: context.req.raw.signal })
     const ticket = randomBytes(16).toString('base64url')
-    downloads.set(ticket, { pipeline, sql })
+    downloads.set(ticket, { pipeline, sql, format })
     for (const [oldest] of [...downloads].slice(0, Math.max(0, downloads.size - MOST_DOWNLOADS)))
       downloads.delete(oldest)
     return told(context, { path: `/download/${ticket}` } satisfies Download)
   })
 
   // A link cannot carry the token: the ticket stands for it, once.
-  app.get('/download/:ticket', context => {
+  app.get('/download/:ticket', async context => {
     const ticket = context.req.param('ticket')
     const download = downloads.get(ticket)
     if (download === undefined) throw new NotFound('this download was fetched before')
     downloads.delete(ticket)
-    const headers = {
-      'Content-Type': 'text/csv; charset=utf-8',
-      'Content-Disposition': 'attachment; filename="rows.csv"',
+    const { pipeline, sql, format = 'csv' } = download
+    const headers = { 'Content-Disposition': `attachment; filename="rows.${format}"` }
+    if (format === 'csv') {
+      const rows = Readable.from(csvOf(pipeline, sql))
+      return sent(context, { ...headers, 'Content-Type': 'text/csv; charset=utf-8' }, rows)
     }
-    return sent(context, headers, csvOf(download.pipeline, download.sql))
+    const { rows, bytes, remove } = await parquetFile(pipeline, sql, context.req.raw.signal)
+    const about = { 'Content-Type': 'application/vnd.apache.parquet', 'Content-Length': String(bytes) }
+    return sent(context, { ...headers, ...about }, rows, remove)
   })
 
   app.get('/api/pipelines/:id/plan', async context => {
@@ -202,7 +209,7 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     const run = context.req.param('run')
     if (!runs.all.some(facts => facts.run === run)) throw new NotFound('there is no such run')
     const from = bounded(context.req.query('from'), 0, Number.MAX_SAFE_INTEGER)
-    return sent(context, { 'Content-Type': 'application/jsonl; charset=utf-8' }, newsOf(runs, run, from))
+    return sent(context, { 'Content-Type': 'application/jsonl; charset=utf-8' }, Readable.from(newsOf(runs, run, from)))
   })
 
   app.get('/api/document-schema', async context => told(context, JSON.parse(await readFile(DOCUMENT_SCHEMA, 'utf8'))))
@@ -290,6 +297,7 @@ function failed(context: Context, error: unknown): Response {
 }
 
 const forQuery = optionsOf<QueryAsked>('the body', { sql: needed(text) })
+const forDownload = optionsOf<DownloadAsked>('the body', { sql: needed(text), format: wordOf(DOWNLOAD_FORMATS) })
 const forTrace = optionsOf<{ readonly id: string }>('the body', { id: needed(text) })
 interface ApiQuestion {
   readonly what: ApiAsked['what']
@@ -339,14 +347,33 @@ function bounded(given: string | undefined, standard: number, most: number): num
 }
 
 /**
- * Sends texts as they come. Where they fail, the connection ends in the middle: half a file is never taken for a whole one.
+ * Sends what is read as it comes. Where they fail, the connection ends in the middle: half a file is never taken for a whole one.
  * A page that goes away ends them, without a word.
  */
-function sent(context: Context, headers: Readonly<Record<string, string>>, texts: AsyncIterable<string>): Response {
+function sent(
+  context: Context,
+  headers: Readonly<Record<string, string>>,
+  body: Readable,
+  ended: () => void = () => {},
+): Response {
   const { outgoing } = context.env as HttpBindings
   outgoing.writeHead(200, { ...SAFE_HEADERS, 'Cache-Control': 'no-store', ...headers })
-  streamed(Readable.from(texts), outgoing, () => {})
+  streamed(body, outgoing, ended)
   return RESPONSE_ALREADY_SENT
+}
+
+/** The end of a Parquet file says what is in it: it is written whole before it is sent. */
+async function parquetFile(pipeline: Pipeline, sql: string, signal: AbortSignal) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-download-'))
+  const remove = (): void => void rm(folder, { recursive: true, force: true }).catch(() => {})
+  try {
+    const path = join(folder, 'rows.parquet')
+    await rowsToParquet(pipeline, sql, path, signal)
+    return { rows: createReadStream(path), bytes: (await stat(path)).size, remove }
+  } catch (error) {
+    remove()
+    throw error
+  }
 }
 
 async function* csvOf(pipeline: Pipeline, sql: string): AsyncGenerator<string> {

@@ -3,7 +3,7 @@ import { stringifyJson } from '../json/write.js'
 import type { RowValue } from '../model/destination.js'
 import { isNumberType, isTimeType } from '../model/engineTypes.js'
 import { QueryError } from '../model/errors.js'
-import { queryBatches } from '../pipeline/look/dataset.js'
+import { queryBatches, queryToParquet } from '../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../pipeline/pipeline.js'
 import type { Cell, Distribution, RowFilter, RowsAsked, RowsGiven } from './pageContract.js'
 
@@ -54,6 +54,17 @@ export function rawRows(
 ) {
   const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
   return queryBatches(place, { sql, values, batchRows, exactTimes: true }, signal)
+}
+
+/** Writes all rows of a statement into a Parquet file. Errors hold no secret. */
+export async function rowsToParquet(
+  pipeline: Pipeline,
+  sql: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
+  return await queryToParquet(place, { sql }, path, signal)
 }
 
 /** The types that the engine gives the columns of a table. */

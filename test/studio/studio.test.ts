@@ -1,8 +1,10 @@
-import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { parquetReadObjects } from 'hyparquet'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ApiFindings, PipelineList } from '../../src/studio/pageContract.js'
+import { settled } from './browser.js'
 import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
 
 describe('who is answered', () => {
@@ -151,6 +153,26 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   expect(csv.text.split('\r\n').slice(0, 2)).toEqual(['id,city', '1,Bonn'])
   expect(csv.text.trimEnd().split('\r\n')).toHaveLength(251)
   expect(await studio.ask(path)).toMatchObject({ status: 404 })
+  // Where files lie until they are sent.
+  vi.stubEnv('TMPDIR', studio.folder)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const saved = (
+    await studio.ask(`${of}/downloads`, {
+      body: { sql: 'SELECT id, city, opened FROM shops ORDER BY id -- all;', format: 'parquet' },
+    })
+  ).json as { path: string }
+  const parquet = await fetch(new URL(saved.path, studio.origin))
+  expect(parquet.headers.get('content-disposition')).toContain('rows.parquet')
+  const file = await parquet.arrayBuffer()
+  expect(Number(parquet.headers.get('content-length'))).toBe(file.byteLength)
+  const rows250 = await parquetReadObjects({ file })
+  expect(rows250).toHaveLength(250)
+  expect(rows250[1]).toEqual({ id: 2n, city: 'Graz', opened: new Date('2024-01-02T00:00:00Z') })
+  for (const sql of ["COPY shops TO '/tmp/x.parquet'", "SELECT 1) TO '/tmp/x.parquet'; --", 'EXPLAIN SELECT 1']) {
+    const { json, status } = await studio.ask(`${of}/downloads`, { body: { sql, format: 'parquet' } })
+    const path = (json as { path?: string }).path
+    expect(path === undefined ? status : (await studio.ask(path)).status, sql).toBe(400)
+  }
   // What fails at its first row is said before the browser saves a file.
   const atOnce = await studio.ask(`${of}/downloads`, { body: { sql: "SELECT error('at once') FROM shops" } })
   expect(atOnce).toMatchObject({ status: 400, json: { message: expect.stringContaining('at once') } })
@@ -159,6 +181,11 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
     "SELECT CASE WHEN i = 90000 THEN error('late') ELSE i END AS n, repeat('x', 50) FROM range(100000) AS t(i)"
   const late = (await studio.ask(`${of}/downloads`, { body: { sql: failing } })).json as { path: string }
   await expect(studio.ask(late.path)).rejects.toThrow()
+  const lateParquet = (await studio.ask(`${of}/downloads`, { body: { sql: failing, format: 'parquet' } })).json as {
+    path: string
+  }
+  expect(await studio.ask(lateParquet.path)).toMatchObject({ status: 400 })
+  await settled(() => readdir(studio.folder)).not.toContainEqual(expect.stringContaining('sluice-download-'))
 
   expect(studio.answers.filter(text => text.includes(SECRET))).toEqual([])
 })

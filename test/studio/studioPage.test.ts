@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { parquetReadObjects } from 'hyparquet'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { hasBrowser, openPage, settled } from './browser.js'
@@ -61,6 +62,13 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     await page.getByLabel('One statement').fill('SELECT city, count(*) AS n FROM shops GROUP BY city ORDER BY n DESC')
     await page.keyboard.press('Control+Enter')
     await page.locator('.bars dt', { hasText: 'Bonn' }).waitFor()
+    const [saved] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download all rows as Parquet' }).click(),
+    ])
+    expect(saved.suggestedFilename()).toBe('rows.parquet')
+    const file = await readFile(await saved.path())
+    expect(await parquetReadObjects({ file: Uint8Array.from(file).buffer })).toContainEqual({ city: 'Bonn', n: 84n })
     await page.getByLabel('One statement').fill('DROP TABLE shops')
     await page.getByRole('button', { name: 'Run', exact: true }).click()
     await page.getByRole('alert').waitFor()
@@ -135,6 +143,17 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     await page.keyboard.type('# more')
     await page.getByText('Save first').waitFor()
     await settled(() => page.locator('.cm-lint-marker-error').count()).toBe(0)
+    expect(problems).toEqual([])
+  })
+
+  it('says before a run which secret is missing', async () => {
+    const text = shopsDocument('http://127.0.0.1:1').replace('secrets.api_key', 'secrets.key_of_nobody')
+    const studio = await openStudio({ 'shops.yaml': text })
+    const { page, problems } = await openPage(studio.address)
+    await page.getByRole('link', { name: 'shops' }).click()
+    await view(page, 'Run')
+    const missing = page.getByRole('alert').filter({ hasText: 'A run would end at once' })
+    await missing.filter({ hasText: 'KEY_OF_NOBODY' }).waitFor()
     expect(problems).toEqual([])
   })
 

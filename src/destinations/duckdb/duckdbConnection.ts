@@ -12,7 +12,7 @@ import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Database } from './database.js'
 import { commitTogether, type DuckdbLoad, duckdbLoad } from './duckdbLoad.js'
-import { queryRows } from './duckdbQuery.js'
+import { queryRows, queryToParquet } from './duckdbQuery.js'
 import { readRows, writeParquet } from './duckdbRead.js'
 import { duckdbSession, inTransaction } from './duckdbSession.js'
 import { openStagingFolder } from './duckdbStaging.js'
@@ -129,6 +129,18 @@ export function duckdbConnection(
         throw database.explain(error, 'running the query')
       } finally {
         connection.closeSync()
+      }
+    },
+    async queryToParquet(statement, path) {
+      try {
+        return await withConnection(
+          'running the query',
+          connection => queryToParquet(connection, dataset, statement, path, signal),
+          path,
+        )
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw error
       }
     },
     async writeParquet(query, path) {

@@ -13,6 +13,7 @@ import type { DatasetValue, QueryBatch, RowValue, SqlQuery } from '../../model/d
 import { QueryError, SluiceError } from '../../model/errors.js'
 import { distinctNames } from '../sql/ddl.js'
 import { exactTime } from '../sql/rows.js'
+import { textLiteral } from '../sql/sqlSession.js'
 import { driver } from './database.js'
 import { DEFAULT_BATCH_ROWS, isInteger, isTimestamp } from './duckdbRead.js'
 import { refuseCut, schemaName } from './duckdbSession.js'
@@ -29,10 +30,7 @@ export async function* queryRows(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<QueryBatch> {
   const interrupt = (): void => connection.interrupt()
-  await connection.run(`USE ${await schemaName(connection, dataset)}`).catch((error: unknown) => {
-    throw new QueryError(`there is no dataset ${dataset} yet`, { cause: error })
-  })
-  await connection.run('BEGIN TRANSACTION READ ONLY')
+  await beginReading(connection, dataset)
   signal?.addEventListener('abort', interrupt)
   let unread: DuckDBResult | undefined
   try {
@@ -73,6 +71,45 @@ export async function* queryRows(
     if (unread !== undefined) await giveUp(unread, connection)
     await connection.run('ROLLBACK').catch(() => {})
   }
+}
+
+/** Writes the rows of a statement that {@link queryRows} would run into a Parquet file. Columns have their DuckDB types. */
+export async function queryToParquet(
+  connection: DuckDBConnection,
+  dataset: string,
+  { sql, values = [] }: SqlQuery,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const interrupt = (): void => connection.interrupt()
+  await beginReading(connection, dataset)
+  signal?.addEventListener('abort', interrupt)
+  try {
+    // The statement by itself only reads, and is whole: nothing in it can end the brackets.
+    await readingStatement(connection, sql)
+    signal?.throwIfAborted()
+    const selected = sql.replace(/[;\s]+$/, '')
+    const written = await connection.run(
+      `COPY (\n${selected}\n) TO ${textLiteral(path)} (FORMAT parquet)`,
+      values.map(boundValue),
+    )
+    signal?.throwIfAborted()
+    return written.rowsChanged
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw queryError(error)
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+    await connection.run('ROLLBACK').catch(() => {})
+  }
+}
+
+/** Begins a transaction that only reads, in which tables of the dataset need no schema in front. */
+async function beginReading(connection: DuckDBConnection, dataset: string): Promise<void> {
+  await connection.run(`USE ${await schemaName(connection, dataset)}`).catch((error: unknown) => {
+    throw new QueryError(`there is no dataset ${dataset} yet`, { cause: error })
+  })
+  await connection.run('BEGIN TRANSACTION READ ONLY')
 }
 
 /** Ends a result that its reader left. DuckDB would keep the file open for it, and opening it again would never end. */

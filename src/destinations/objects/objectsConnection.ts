@@ -13,7 +13,7 @@ import { clearUp, writeCommit } from './dataset/writeCommit.js'
 import type { EncodingOptions } from './format/encoding.js'
 import { type Layout, microsecondsOf, segment } from './format/layout.js'
 import { filesError, filesLoad, loadFolder, newestCommit } from './objectsLoad.js'
-import { countRows, exportParquet, queryTables, readTable } from './readTable.js'
+import { countRows, exportParquet, exportStatement, queryTables, readTable } from './readTable.js'
 import type { Storage } from './storage/storage.js'
 
 /** Pipelines that this process is loading, by place and pipeline. The commit refuses other processes. */
@@ -118,6 +118,14 @@ export async function filesConnection(
     async *query(statement) {
       try {
         yield* queryTables(storage, reader, dataset, statement, signal)
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw filesError(error, storage.place, 'running the query')
+      }
+    },
+    async queryToParquet(statement, path) {
+      try {
+        return await exportStatement(storage, reader, dataset, statement, path, signal)
       } catch (error) {
         signal?.throwIfAborted()
         throw filesError(error, storage.place, 'running the query')

@@ -3,7 +3,7 @@ import type { DatasetRow, QueryBatch, ReadQuery, SqlQuery } from '../../model/de
 import { DestinationError, SchemaError } from '../../model/errors.js'
 import { openMemory } from '../duckdb/database.js'
 import { duckdbDialect } from '../duckdb/duckdbDialect.js'
-import { queryRows, tablesIn } from '../duckdb/duckdbQuery.js'
+import { queryRows, queryToParquet, tablesIn } from '../duckdb/duckdbQuery.js'
 import { readRows, writeParquet } from '../duckdb/duckdbRead.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted } from '../sql/sqlSession.js'
@@ -36,7 +36,28 @@ export async function* queryTables(
   statement: SqlQuery,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<QueryBatch> {
-  const tables = async (connection: DuckDBConnection): Promise<CommittedTable[]> => {
+  const tables = tablesNamed(reader, statement)
+  yield* withViews(storage, dataset, tables, connection => queryRows(connection, dataset, statement, signal))
+}
+
+/** Writes the rows of a statement, as {@link queryTables} runs it, into one Parquet file on this machine. */
+export async function exportStatement(
+  storage: Storage,
+  reader: DatasetReader,
+  dataset: string,
+  statement: SqlQuery,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const written = withViews(storage, dataset, tablesNamed(reader, statement), async function* (connection) {
+    yield await queryToParquet(connection, dataset, statement, path, signal)
+  })
+  return await lastOf(written)
+}
+
+/** The tables that a statement names, of one moment. */
+function tablesNamed(reader: DatasetReader, statement: SqlQuery) {
+  return async (connection: DuckDBConnection): Promise<CommittedTable[]> => {
     const snapshot = await reader.snapshot()
     if (/^\s*show\b/i.test(statement.sql)) {
       return (await allTables(reader, snapshot)).map(table => ({ ...table, files: [] }))
@@ -49,7 +70,6 @@ export async function* queryTables(
     const all = await allTables(reader, snapshot)
     return named.size === 0 ? all : all.filter(isNamed)
   }
-  yield* withViews(storage, dataset, tables, connection => queryRows(connection, dataset, statement, signal))
 }
 
 /** Number of rows of a table: as the loads counted them, or counted now if another tool wrote them. */
@@ -91,9 +111,13 @@ async function oneNumber(
   const numbers = withViews(storage, dataset, tables, async function* (connection, [table]) {
     yield await work(connection, viewOf(dataset, table?.name ?? name))
   })
-  let result = 0
-  for await (const number of numbers) result = number
-  return result
+  return await lastOf(numbers)
+}
+
+async function lastOf(numbers: AsyncIterable<number>): Promise<number> {
+  let last = 0
+  for await (const number of numbers) last = number
+  return last
 }
 
 /** Calls `work` with views of the tables, all of one moment, which are named like the tables. */

@@ -268,24 +268,46 @@ function checkOperand(column: string, operator: Condition['operator'], given: re
 
 /** The batches of a statement, of one connection. Errors hold no secret. */
 export async function* queryBatches(
-  { destination, datasetName, scrubber }: Pick<PipelineSetup, 'destination' | 'datasetName' | 'scrubber'>,
+  place: QueryPlace,
   statement: SqlQuery,
   signal?: AbortSignal,
 ): AsyncGenerator<QueryBatch> {
   try {
-    // The engines take it for the end of the statement.
-    if (statement.sql.includes('\0')) throw new QueryError('it holds a NUL character')
-    if (!(await isThere({ destination }))) throw new QueryError(notYetThere(destination))
-    await using connection = await destination.connect(datasetName, signal)
-    if (connection.query === undefined) {
-      throw new DestinationError('destination', `${destination.name} does not support SQL`, {
-        destination: destination.name,
-      })
-    }
+    await using connection = await connectToAsk(place, statement, signal)
+    if (connection.query === undefined) throw cannot(place, 'does not support SQL')
     yield* connection.query(statement)
   } catch (error) {
-    throw scrubbedFailure(stoppedBy(signal, error), scrubber)
+    throw scrubbedFailure(stoppedBy(signal, error), place.scrubber)
   }
+}
+
+/** Writes the rows of a statement that only reads into a Parquet file, and resolves to their number. */
+export async function queryToParquet(
+  place: QueryPlace,
+  statement: SqlQuery,
+  path: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  try {
+    await using connection = await connectToAsk(place, statement, signal)
+    if (connection.queryToParquet === undefined) throw cannot(place, 'cannot write Parquet files; take CSV')
+    return await connection.queryToParquet(statement, path)
+  } catch (error) {
+    throw scrubbedFailure(stoppedBy(signal, error), place.scrubber)
+  }
+}
+
+type QueryPlace = Pick<PipelineSetup, 'destination' | 'datasetName' | 'scrubber'>
+
+async function connectToAsk({ destination, datasetName }: QueryPlace, { sql }: SqlQuery, signal?: AbortSignal) {
+  // The engines take it for the end of the statement.
+  if (sql.includes('\0')) throw new QueryError('it holds a NUL character')
+  if (!(await isThere({ destination }))) throw new QueryError(notYetThere(destination))
+  return await destination.connect(datasetName, signal)
+}
+
+function cannot({ destination: { name } }: QueryPlace, what: string): DestinationError {
+  return new DestinationError('destination', `${name} ${what}`, { destination: name })
 }
 
 /** Whether there is something to connect to. Connecting to an embedded database would create it. */

@@ -1,4 +1,4 @@
-import type { ApiFailure, RunNews } from '../pageContract.js'
+import type { ApiFailure, Download, DownloadAsked, RunNews } from '../pageContract.js'
 
 const KEPT_TOKEN = 'sluice-studio-token'
 
@@ -74,9 +74,9 @@ export async function* runNews(run: string, from: number, signal: AbortSignal): 
   }
 }
 
-/** Has the browser save the rows of a statement as CSV. */
-export async function download(id: string, sql: string): Promise<void> {
-  const { path } = await api<{ path: string }>(`pipelines/${id}/downloads`, { method: 'POST', body: { sql } })
+/** Has the browser save the rows of a statement. */
+export async function download(id: string, asked: DownloadAsked): Promise<void> {
+  const { path } = await api<Download>(`pipelines/${id}/downloads`, { method: 'POST', body: asked })
   const link = document.createElement('a')
   link.href = path
   link.download = ''

@@ -4,7 +4,8 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { isNumberType } from '../../model/engineTypes.js'
 import type { Verdict } from '../../model/receipt.js'
-import type { Cell } from '../pageContract.js'
+import type { Cell, DownloadFormat } from '../pageContract.js'
+import { DOWNLOAD_FORMATS } from '../pageContract.js'
 import { api, download } from './apiClient.js'
 
 export type Loaded<Answer> =
@@ -52,24 +53,29 @@ export function Problem({ message }: { readonly message: string }) {
   )
 }
 
-interface DownloadButtonProps {
+interface DownloadButtonsProps {
   readonly id: string
   readonly sql: string
-  readonly children: ComponentChildren
+  /** Of what, as in `the table`. */
+  readonly what: string
 }
 
-/** Saves the rows of a statement, or says why not. */
-export function DownloadButton({ id, sql, children }: DownloadButtonProps) {
+const FORMATS: Readonly<Record<DownloadFormat, string>> = { csv: 'CSV', parquet: 'Parquet' }
+
+/** Saves the rows of a statement in one of the formats, or says why not. */
+export function DownloadButtons({ id, sql, what }: DownloadButtonsProps) {
   const [problem, setProblem] = useState<string>()
-  const start = () => {
+  const start = (format: DownloadFormat) => {
     setProblem(undefined)
-    download(id, sql).catch((error: Error) => setProblem(error.message))
+    download(id, { sql, format }).catch((error: Error) => setProblem(error.message))
   }
   return (
     <>
-      <button type="button" onClick={start}>
-        {children}
-      </button>
+      {DOWNLOAD_FORMATS.map(format => (
+        <button key={format} type="button" onClick={() => start(format)}>
+          Download {what} as {FORMATS[format]}
+        </button>
+      ))}
       {problem !== undefined && <Problem message={problem} />}
     </>
   )

@@ -195,8 +195,9 @@ export function Plan({ facts }: { readonly facts: PipelineFacts }) {
     <>
       <h2>What a run does</h2>
       <When of={plan}>
-        {({ resources, startsFrom }) => (
+        {({ resources, startsFrom, missing }) => (
           <>
+            {missing !== undefined && <Problem message={`A run would end at once: ${missing}`} />}
             <p class="quiet">
               {startsFrom === undefined
                 ? 'It starts from the beginning.'

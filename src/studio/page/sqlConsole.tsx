@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { Cell, RowsGiven, TableFacts } from '../pageContract.js'
 import { api } from './apiClient.js'
-import { amount, DownloadButton, Grid, Problem } from './parts.js'
+import { amount, DownloadButtons, Grid, Problem } from './parts.js'
 
 interface SqlConsoleProps {
   readonly id: string
@@ -66,9 +66,9 @@ export function SqlConsole({ id, tables }: SqlConsoleProps) {
             </p>
             <BarChart given={answer.given} />
             <Grid label="Rows of the statement" columns={answer.given.columns} rows={answer.given.rows} />
-            <DownloadButton id={id} sql={answer.sql}>
-              Download all rows as CSV
-            </DownloadButton>
+            <div class="bar">
+              <DownloadButtons id={id} sql={answer.sql} what="all rows" />
+            </div>
           </>
         )}
       </div>

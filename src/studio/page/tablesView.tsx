@@ -13,7 +13,7 @@ import type {
 } from '../pageContract.js'
 import { FILTER_OPERATORS } from '../pageContract.js'
 import { api, pathOf } from './apiClient.js'
-import { amount, CellText, DownloadButton, Grid, Problem, useApi, When } from './parts.js'
+import { amount, CellText, DownloadButtons, Grid, Problem, useApi, When } from './parts.js'
 import { RowTraceView } from './rowTrace.js'
 import { SqlConsole } from './sqlConsole.js'
 
@@ -199,9 +199,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                 <button type="button" disabled={!isCut} onClick={() => setOffset(offset + PAGE_ROWS)}>
                   Next
                 </button>
-                <DownloadButton id={id} sql={`SELECT * FROM "${table.name.replaceAll('"', '""')}"`}>
-                  Download the table as CSV
-                </DownloadButton>
+                <DownloadButtons id={id} sql={`SELECT * FROM "${table.name.replaceAll('"', '""')}"`} what="the table" />
               </div>
             </>
           )
