@@ -44,3 +44,11 @@ export function* pieces(records: Uint8Array, pieceBytes: number): Iterable<Uint8
   }
   yield start === 1 ? records : Buffer.concat([Buffer.of(OPEN), records.subarray(start)])
 }
+
+/** One JSON array of single records and, behind them, of the records of an array. */
+export function joinLists(records: readonly Uint8Array[], list: Uint8Array = Buffer.of(OPEN, CLOSE)): Uint8Array {
+  const isEmpty = list[skipSpace(list, 1)] === CLOSE
+  const parts = records.flatMap((record, index) => (index === 0 ? [record] : [Buffer.of(COMMA), record]))
+  const between = isEmpty || parts.length === 0 ? [] : [Buffer.of(COMMA)]
+  return Buffer.concat([Buffer.of(OPEN), ...parts, ...between, list.subarray(1)])
+}

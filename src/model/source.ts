@@ -69,6 +69,8 @@ export interface Resource<Name extends string = string, Table extends string = s
   readonly partition?: PartitionHint | undefined
   /** All its records as JSON text, before its steps, where they are known without a request. */
   readonly written?: (() => Uint8Array) | undefined
+  /** Whether its requests carry the start of the window. Absent: nobody knows. */
+  readonly sendsWindowStart?: boolean | undefined
   /** Whether its requests carry the end of the window. Absent: nobody knows. */
   readonly sendsWindowEnd?: boolean | undefined
   readonly steps: readonly ProcessingStep[]

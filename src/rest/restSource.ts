@@ -285,6 +285,7 @@ function endpointResource(
   const made: Resource = {
     ...described(resource),
     parent: resource.parent,
+    sendsWindowStart: resource.sendsWindowStart,
     sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
     parentChanged: endpoint.parentChanged,

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { duckdb, pipeline, type RestApiConfig, type RunEvent, type RunOptions, restApi } from '../../src/index.js'
 import { type Answer, testApi, testFolder } from './api.js'
 
@@ -118,7 +118,7 @@ test('so it does behind a cap of the document', async () => {
 
 test.each([
   ['merged', merged, [1, 2, 3, 4]],
-  ['appended', {}, [1, 2, 2, 3, 4]],
+  ['appended', {}, [1, 2, 3, 4]],
 ] as const)('a cut of an open range between equal values leaves none of them out: %s', async (_, kind, ids) => {
   const incremental = { row_order: 'asc', range_start: 'open', initial_value: 0 }
   const made = await loads(() => [{ name: 'items', ...kind, endpoint: listed('items', incremental) }])
@@ -355,4 +355,114 @@ test('the cursor of a child waits for parents that were not seen', async () => {
   made.answers['/shops/2/orders?page=2'] = { json: { data: [] } }
   expect(await made.run()).toEqual([])
   expect(await made.ids('orders')).toEqual([11, 12, 21])
+})
+
+interface Sorted {
+  readonly at: readonly number[]
+  readonly compare: (at: number, since: number) => boolean
+  readonly size?: number
+  readonly order?: 'asc' | 'desc'
+}
+
+/** An API that filters by `since` and sorts by the same field. Its records have the ids 1, 2 and so on. */
+async function sortedApi({ at, compare, size = 2, order = 'asc' }: Sorted, resource: object, incremental: object) {
+  const all = at.map((value, index) => ({ id: index + 1, at: value }))
+  const api = await testApi(({ searchParams }) => {
+    const since = searchParams.get('since')
+    const found = all.filter(one => since === null || compare(one.at, Number(since)))
+    if (order === 'desc') found.reverse()
+    const page = Number(searchParams.get('page'))
+    return { json: { data: found.slice((page - 1) * size, page * size) } }
+  })
+  const folder = await testFolder()
+  const endpoint = listed('items', incremental)
+  const made = pipeline({
+    name: 'test',
+    source: restApi({ client: { base_url: api.url }, resources: [{ name: 'items', endpoint, ...resource }] } as never, {
+      env: {},
+    }),
+    destination: duckdb({ path: join(folder, 'test.duckdb') }),
+    home: join(folder, 'home'),
+  })
+  return {
+    asked: api.asked,
+    add: (...more: readonly number[]) =>
+      all.push(...more.map((value, index) => ({ id: all.length + index + 1, at: value }))),
+    async run(options: RunOptions = {}) {
+      const { receipts, warnings } = await made.run(options)
+      return { verdict: receipts[0]?.verdict, codes: warnings.map(({ code }) => code) }
+    },
+    async ids(): Promise<number[]> {
+      const rows = await made.dataset().table('items').rows()
+      return rows.map(({ id }) => Number(id)).sort((a, b) => a - b)
+    },
+  }
+}
+
+const comparisons = [
+  ['more than the start', (at: number, since: number) => at > since],
+  ['at least the start', (at: number, since: number) => at >= since],
+] as const
+
+describe.each(comparisons)('a cut within a group of equal values, where the API gives what is %s', (_what, compare) => {
+  const at = [10, 20, 20, 20, 30]
+
+  test.each([
+    ['merged', merged],
+    ['appended', {}],
+  ] as const)('leaves nothing out and repeats nothing: %s', async (_kind, kind) => {
+    const made = await sortedApi({ at, compare }, kind, { start_param: 'since', row_order: 'asc' })
+    expect(await made.run({ maxPages: 1 })).toEqual({ verdict: 'unproven', codes: ['cursor_held'] })
+    expect(await made.run()).toEqual({ verdict: 'complete', codes: [] })
+    expect(await made.ids()).toEqual([1, 2, 3, 4, 5])
+    made.add(40)
+    await made.run()
+    expect(await made.ids()).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('takes the records that waited with those of the next pages', async () => {
+    const values = [10, 20, 20, 20, 20, 30, 40, 40]
+    const made = await sortedApi({ at: values, compare }, {}, { start_param: 'since', row_order: 'asc' })
+    expect(await made.run({ maxPages: 3 })).toEqual({ verdict: 'unproven', codes: ['cursor_held'] })
+    expect(await made.ids()).toEqual([1, 2, 3, 4, 5])
+    expect((await made.run()).verdict).toBe('complete')
+    expect(await made.ids()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+})
+
+test('a cut whose records all have one value loads none of them, and says so', async () => {
+  const compare = comparisons[0][1]
+  const made = await sortedApi({ at: [10, 10, 10], compare }, {}, { start_param: 'since', row_order: 'asc' })
+  expect(await made.run({ maxPages: 1 })).toEqual({ verdict: 'unproven', codes: ['cursor_held'] })
+  expect(await made.run()).toEqual({ verdict: 'complete', codes: [] })
+  expect(await made.ids()).toEqual([1, 2, 3])
+})
+
+describe('a list that comes the other way than row_order says', () => {
+  const compare = comparisons[1][1]
+
+  test.each([2, 1])('is read on where it rises, and a warning says so: pages of %i', async size => {
+    const made = await sortedApi({ at: [10, 20, 30], compare, size }, merged, { row_order: 'desc' })
+    await made.run()
+    made.add(40, 50)
+    const { codes } = await made.run()
+    expect(await made.ids()).toEqual([1, 2, 3, 4, 5])
+    expect(codes).toEqual(size === 1 ? [] : ['cursor_order'])
+  })
+
+  test.each([2, 1])('is read on where it falls, up to an end: pages of %i', async size => {
+    const incremental = { row_order: 'asc', initial_value: 0, end_value: 25 }
+    const made = await sortedApi({ at: [10, 20, 30, 40], compare, size, order: 'desc' }, merged, incremental)
+    await made.run()
+    expect(await made.ids()).toEqual([1, 2])
+  })
+
+  test('is no doubt where new records move others to the next page', async () => {
+    const made = await sortedApi({ at: [10, 20, 30, 40], compare, order: 'desc' }, merged, { row_order: 'desc' })
+    await made.run()
+    made.add(50, 60)
+    made.asked.length = 0
+    expect(await made.run()).toEqual({ verdict: 'complete', codes: [] })
+    expect(made.asked).toEqual(['/items?page=1', '/items?page=2'])
+  })
 })

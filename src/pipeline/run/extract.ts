@@ -106,6 +106,7 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
   const memory = options.memory.list(run.notes)
   const pages = resource.pages(contextOf(list, asker, options))
   const offspring = new Offspring(run, options)
+  let last: Page | undefined
   let ended = false
   let isWhole = false
   try {
@@ -116,13 +117,17 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
         const end = account.whole(step.value)
         isWhole = account.end(end)
         cursor?.ended?.(end)
+        await writeRest(list, last, offspring, end)
         ended = true
         break
       }
+      last = step.value
       const beyond = await readPage(list, step.value, account, offspring, memory)
       if (beyond) {
         const reason = `stopped at the first record outside the window of ${cursor?.window.cursorPath}`
-        isWhole = account.end(account.whole({ end: 'proven', reason }))
+        const end = account.whole({ end: 'proven', reason })
+        isWhole = account.end(end)
+        await writeRest(list, last, offspring, end)
         ended = true
         break
       }
@@ -202,6 +207,25 @@ async function readPage(
   })
   await offspring.read(records, page)
   return beyond
+}
+
+/** Writes the records that waited for the end of the list. They come from its last page, or from those before it. */
+async function writeRest(
+  run: ListRun,
+  page: Page | undefined,
+  offspring: Offspring,
+  { unread }: ListEnd,
+): Promise<void> {
+  const rest = run.cursor?.rest?.(unread === 'run' || unread === 'document')
+  if (rest === undefined || page === undefined) return
+  try {
+    run.meter.filtered(-elements(rest, 0).length)
+    run.expectations?.take(rest)
+    await run.write?.(rest)
+  } catch (error) {
+    throw located(error, run.resource, page)
+  }
+  await offspring.read(rest, page)
 }
 
 async function writePage(run: ListRun, page: Page, account: ListMeter) {

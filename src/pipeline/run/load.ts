@@ -35,7 +35,7 @@ import type { PipelineSetup, RunOptions } from '../setup.js'
 import { ExpectationCheck } from './expectationCheck.js'
 import type { ResourceRun } from './extract.js'
 import type { FrozenWindows } from './incremental/frozenWindows.js'
-import { type Holding, heldCursors, type ReadResource, trackToken } from './incremental/heldCursors.js'
+import { type Holding, heldCursors, losesEqual, type ReadResource, trackToken } from './incremental/heldCursors.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
 import { ParentChanges, withParentsRead } from './incremental/parentChanges.js'
@@ -126,11 +126,15 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     const track = (hint: IncrementalHint, window: IncrementalWindow, stored: CursorState | undefined): CursorTracker =>
       hint.isToken === true
         ? trackToken(window, stored)
-        : trackCursor(hint, window, stored, hints.primaryKey, (value, other) => {
-            if (isTold) return
-            isTold = true
-            const message = doubtMessage(hint, name, value, other)
-            emit({ type: 'warning', code: 'cursor_order', resource: name, namesResource: true, message })
+        : trackCursor(hint, window, stored, {
+            primaryKey: hints.primaryKey,
+            holdsBack: !isMergedByKey(planned) && losesEqual(planned.resource),
+            doubtful(value, other) {
+              if (isTold) return
+              isTold = true
+              const message = doubtMessage(hint, name, value, other)
+              emit({ type: 'warning', code: 'cursor_order', resource: name, namesResource: true, message })
+            },
           })
     const cursor =
       incremental === undefined || frozen === undefined
@@ -502,7 +506,7 @@ function readResource(
   judgements: ReadonlyMap<string, Judgement>,
   { select }: RunOptions,
 ): ReadResource {
-  const { resource, loaded, disposition } = planned
+  const { resource, loaded } = planned
   return {
     resource,
     unread,
@@ -510,10 +514,14 @@ function readResource(
     isIncomplete: judgements.get(resource.name)?.verdict === 'incomplete',
     isOutOfOrder: cursor?.isOutOfOrder?.() === true,
     isLeftOut: !loaded && select?.includes(resource.name) === false && resource.selected,
-    isMerged:
-      disposition.disposition === 'merge' &&
-      [...(resource.hints.primaryKey ?? []), ...(resource.hints.mergeKey ?? [])].length > 0,
+    isMerged: isMergedByKey(planned),
   }
+}
+
+/** Whether rows that arrive again replace existing ones. */
+function isMergedByKey({ resource: { hints }, disposition }: PlannedResource): boolean {
+  const keys = [...(hints.primaryKey ?? []), ...(hints.mergeKey ?? [])]
+  return disposition.disposition === 'merge' && keys.length > 0
 }
 
 /** The state with every cursor that moved, except those that must wait. */
@@ -545,7 +553,8 @@ function moveCursors(
     const isOld = incremental.isToken === true || (there !== undefined && !isBeyond(incremental, moved, there))
     if (isReplay === true && there !== undefined && isOld) return current
     const holding = holdings.get(name)
-    if (holding !== undefined && (there === undefined || isBeyond(incremental, moved, there))) {
+    const isMoved = there === undefined || isBeyond(incremental, moved, there)
+    if (holding !== undefined && (isMoved || cursor?.isHeldBack?.() === true)) {
       emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })
     }
     const kept = holding?.isBeforeLast === true ? cursor?.stateBeforeLast?.() : moved

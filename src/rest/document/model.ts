@@ -86,6 +86,7 @@ export interface EndpointResource extends ResourceBase {
   /** Keys of the parent's record. Each is copied to `_<parent>_<key>`. */
   readonly includeFromParent: readonly string[]
   /** Whether its requests carry the end of the cursor's window. */
+  readonly sendsWindowStart: boolean
   readonly sendsWindowEnd: boolean
   readonly endpoint: EndpointModel
   /** Lists inside the records that are read to their end. */

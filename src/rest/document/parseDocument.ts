@@ -216,6 +216,7 @@ function draft(
       kind: 'endpoint',
       parent,
       includeFromParent: included,
+      sendsWindowStart: reader.hasStart || incremental?.startParam !== undefined,
       sendsWindowEnd: reader.hasEnd || incremental?.endParam !== undefined,
       endpoint,
       completeNested,

@@ -36,8 +36,7 @@ export interface Holding {
  * part, or not what it should be: the API may always answer so. As with dlt, a cursor moves past answers that the
  * document ignores, and past rows that the schema contract discards. It also moves with a list that changed while it was
  * read, since a busy one always does. In a root list declared to be in cursor order, and not seen to be in another one, a
- * limit skips nothing. If its range begins behind the cursor, what follows may equal the last value: the cursor stays
- * before that.
+ * limit skips nothing but what equals its last value: the cursor stays before that.
  */
 export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
   const byName = new Map(read.map(one => [one.resource.name, one]))
@@ -46,7 +45,7 @@ export function heldCursors(read: readonly ReadResource[], all: readonly Resourc
     const { resource } = one
     if (resource.incremental === undefined) continue
     const fixed = ofRun(one, read, byName) ?? ofDocument(one, all, byName)
-    const holding = fixed?.code === 'cursor_held' ? fixed : (ofOpenStart(one) ?? fixed)
+    const holding = fixed?.code === 'cursor_held' ? fixed : (ofCutValue(one) ?? fixed)
     if (holding !== undefined) holdings.set(resource.name, holding)
   }
   return holdings
@@ -133,17 +132,28 @@ function disorder({ resource, isOutOfOrder }: ReadResource): string | undefined 
   return resource.parent === undefined && isOutOfOrder ? DISORDER : undefined
 }
 
-/** The list was cut between records of which the next may equal the last one, which the next run does not ask for again. */
-function ofOpenStart(one: ReadResource): Holding | undefined {
+/**
+ * Whether a cursor at the last value of a list that was cut could leave out others with that value: the list comes in
+ * the order of the cursor, and the next run leaves out what equals it, or the API may.
+ */
+export function losesEqual({ parent, incremental, sendsWindowStart }: Resource): boolean {
+  if (parent !== undefined || incremental?.rowOrder !== 'asc' || incremental.endValue !== undefined) return false
+  return incremental.rangeStart === 'open' || sendsWindowStart !== false
+}
+
+/** The list was cut between records of which the next may equal the last one. */
+function ofCutValue(one: ReadResource): Holding | undefined {
   const { resource, unread, isMerged } = one
-  const { name, incremental } = resource
-  if (incremental?.rangeStart !== 'open' || !comesInOrder(one)) return undefined
+  if (!comesInOrder(one) || !losesEqual(resource)) return undefined
   if (!unread.has('run') && !unread.has('document')) return undefined
-  const again = isMerged ? '' : ' Records of that value come again with it.'
+  const { name, incremental } = resource
+  const what = isMerged
+    ? 'so the cursor stays before it'
+    : 'so those that came wait for the next run too, and the cursor stays before it'
   return {
     code: 'cursor_held',
     isBeforeLast: true,
-    message: `${name}: the list was not read to its end, and with \`range_start: open\` the next run would leave out what equals the last value of ${incremental.cursorPath}, so the cursor stays before it.${again}`,
+    message: `${name}: the list was not read to its end, and more records may have the last value of ${incremental?.cursorPath}, ${what}.`,
   }
 }
 

@@ -1,6 +1,6 @@
-import { elements, valueAt } from '../../../json/bytes.js'
+import { elements, type Span, valueAt } from '../../../json/bytes.js'
 import { compilePath, type PathMatch } from '../../../json/path.js'
-import { joinRecords } from '../../../json/records.js'
+import { joinLists, joinRecords } from '../../../json/records.js'
 import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import { BoundaryHashes, dedupHash } from '../../../model/cursors/boundaryHashes.js'
 import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../../../model/cursors/cursorOrder.js'
@@ -34,6 +34,13 @@ export interface CursorTracker {
   state(): CursorState | undefined
   /** State to commit if the last value is not to count. Undefined if no record with a value before it was kept. */
   stateBeforeLast?(): CursorState | undefined
+  /**
+   * The records that were held back, once the list has ended. None if it was cut: the next run asks for them, and for
+   * others with their value.
+   */
+  rest?(isCut: boolean): Uint8Array | undefined
+  /** Whether the list was cut and records were held back, which are not loaded. */
+  isHeldBack?(): boolean
   /** What to say if the API seems to send records whatever start it is asked for. */
   startIgnored?(): string | undefined
   /** Whether the list was seen not to come in the order that the document says. */
@@ -94,18 +101,34 @@ function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
 }
 
+/** A record that counts once another value of the cursor came, or its list ended. */
+interface Waiting {
+  readonly record: JsonValue
+  readonly cursor: Cursor
+  readonly text: Uint8Array
+}
+
 /** Never added to. */
 const NO_HASHES = new BoundaryHashes()
 
 /** Called with two cursor values whose order may differ from the order of what they mean. */
 export type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
 
+export interface TrackOptions {
+  readonly primaryKey?: readonly string[] | undefined
+  readonly doubtful?: DoubtfulOrder
+  /**
+   * Of a list in the order of the cursor, the records with the last value wait until another value comes. Where the list
+   * is cut, more of them may follow, and a cursor at their value could leave those out.
+   */
+  readonly holdsBack?: boolean
+}
+
 export function trackCursor(
   hint: IncrementalHint,
   window: IncrementalWindow,
   stored: CursorState | undefined,
-  primaryKey: readonly string[] | undefined,
-  doubtful: DoubtfulOrder = () => {},
+  { primaryKey, doubtful = () => {}, holdsBack = false }: TrackOptions = {},
 ): CursorTracker {
   const path = compilePath(hint.cursorPath)
   const key = hint.primaryKey ?? primaryKey
@@ -135,9 +158,17 @@ export function trackCursor(
   let isOrdered = false
   let isDisproved = false
   let wasReadOn = false
+  /** Whether a record came behind another one as the document says. */
+  let isProved = false
   /** Of this page. */
   let sawOutside = false
   let previous: Cursor | undefined
+  let isFirstOfPage = true
+  /** Kept records of this page that do not count yet. */
+  let arrived: { readonly record: JsonValue; readonly cursor: Cursor; readonly span: Span }[] = []
+  /** Kept records with one value, the last one so far. */
+  let waiting: Waiting[] = []
+  let isHeldBack = false
 
   const order = (a: Cursor, b: Cursor): number => {
     if (!doubted && isDoubtfulOrder(a.rank, b.rank)) {
@@ -147,14 +178,22 @@ export function trackCursor(
     return compareCursors(a, b, hint)
   }
 
-  const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
+  /** Compares the order of the list with that of the document. */
+  const takeOrder = (cursor: Cursor): void => {
+    const step = previous === undefined ? 0 : compareCursors(cursor, previous, hint)
+    const isStraight = step !== 0 && isAfter(hint, step) === (hint.rowOrder === 'asc')
+    isProved ||= isStraight
+    // Where the newest come first, those that come in between move others to the next page, where they come again.
+    isDisproved ||= step !== 0 && !isStraight && (hint.rowOrder === 'asc' || !isFirstOfPage)
+    previous = cursor
+    isFirstOfPage = false
+  }
+
+  const keep = (record: JsonValue, span: Span): 'keep' | 'drop' | 'beyond' => {
     if (record === null) return 'drop'
     const cursor = cursorOf(record)
     if (cursor === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
-    if (isOrdered && hint.rowOrder === 'asc') {
-      isDisproved ||= previous !== undefined && isBefore(hint, cursor, previous)
-      previous = cursor
-    }
+    if (isOrdered && hint.rowOrder !== undefined) takeOrder(cursor)
     if (end !== undefined) {
       const toEnd = order(cursor, end)
       if (isAfter(hint, toEnd) || (toEnd === 0 && hint.rangeEnd === 'open'))
@@ -171,7 +210,8 @@ export function trackCursor(
       if (toStart === 0 && deduplicates && startHashes.has(hashOf(record))) return 'drop'
     }
     isDisproved ||= sawOutside
-    advance(cursor, record)
+    if (holdsBack && isOrdered) arrived.push({ record, cursor, span })
+    else advance(cursor, record)
     return 'keep'
   }
 
@@ -187,6 +227,33 @@ export function trackCursor(
       hashes = hashed()
       hashes.add(hashOf(record))
     }
+  }
+
+  /** Counts records, and returns their texts. */
+  const count = (records: readonly Waiting[]): readonly Uint8Array[] =>
+    records.map(({ record, cursor, text }) => {
+      advance(cursor, record)
+      return text
+    })
+
+  /**
+   * Counts what arrived on this page and before, but for the records with the last value. Returns records of earlier
+   * pages that waited until now, and those of this page that wait.
+   */
+  const settle = (
+    page: Uint8Array,
+  ): { readonly released: readonly Uint8Array[]; readonly later: ReadonlySet<Span> } => {
+    const last = arrived.at(-1)?.cursor
+    if (last === undefined && !isDisproved) return { released: [], later: new Set() }
+    const isLast = ({ cursor }: { readonly cursor: Cursor }): boolean =>
+      !isDisproved && last !== undefined && compareCursors(cursor, last, hint) === 0
+    const released = count(waiting.filter(one => !isLast(one)))
+    waiting = waiting.filter(isLast)
+    const later = arrived.filter(isLast)
+    for (const { record, cursor } of arrived.filter(one => !isLast(one))) advance(cursor, record)
+    for (const { record, cursor, span } of later)
+      waiting.push({ record, cursor, text: page.slice(span.start, span.end) })
+    return { released, later: new Set(later.map(({ span }) => span)) }
   }
 
   /** The hashes of all records at the newest value. */
@@ -241,20 +308,26 @@ export function trackCursor(
       const kept: { start: number; end: number }[] = []
       isOrdered = ordered
       sawOutside = false
+      isFirstOfPage = true
+      arrived = []
       let total = 0
       for (const span of elements(records, 0)) {
         total += 1
-        const verdict = keep(valueAt(records, span))
+        const verdict = keep(valueAt(records, span), span)
         if (verdict === 'keep') kept.push(span)
         else if (verdict === 'beyond') sawOutside = ordered
       }
       wasReadOn ||= sawOutside && isDisproved
-      keptAny ||= kept.length > 0
-      const dropped = total - kept.length
+      const { released, later } = settle(records)
+      const passed = later.size === 0 ? kept : kept.filter(span => !later.has(span))
+      keptAny ||= passed.length + released.length > 0
+      const dropped = total - passed.length
+      const ofPage = dropped === 0 ? records : joinRecords(records, passed)
       return {
-        records: dropped === 0 ? records : joinRecords(records, kept),
-        dropped,
-        beyond: sawOutside && !isDisproved,
+        records: released.length === 0 ? ofPage : joinLists(released, ofPage),
+        dropped: dropped - released.length,
+        // Until it is seen how the list is ordered, a first record out of range proves nothing.
+        beyond: sawOutside && isProved && !isDisproved,
       }
     },
     startIgnored() {
@@ -264,12 +337,24 @@ export function trackCursor(
       return `${early} of ${compared} records lie before ${from}, which was sent as \`${hint.sentAs}\` (${hint.path}): the API seems to ignore the parameter, so every run reads the whole list. Look for its name in the API's documents`
     },
     isOutOfOrder: () => isDisproved,
+    rest(isCut) {
+      isHeldBack = isCut && waiting.length > 0
+      const rest = isCut ? [] : count(waiting)
+      waiting = []
+      keptAny ||= rest.length > 0
+      return rest.length === 0 ? undefined : joinLists(rest)
+    },
+    isHeldBack: () => isHeldBack,
     readOn: () =>
       wasReadOn
         ? `${hint.path}.row_order: the list does not come in the order \`${hint.rowOrder}\`, so it was read on behind the first record out of range. Leave row_order out, or ask the API for that order`
         : undefined,
     seen: () => (keptAny ? reached() : undefined),
-    stateBeforeLast: () => (beforeLast === undefined ? undefined : reached(beforeLast)),
+    stateBeforeLast() {
+      // The last value of all is among those that were held back.
+      if (holdsBack) return keptAny ? reached() : undefined
+      return beforeLast === undefined ? undefined : { ...reached(beforeLast), unique_hashes: [] }
+    },
     state() {
       if (hint.endValue !== undefined) return undefined
       return stored !== undefined && !keptAny ? stored : reached()

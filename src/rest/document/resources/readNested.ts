@@ -90,6 +90,7 @@ function listResource(
     steps: [],
     parent: name,
     includeFromParent: [],
+    sendsWindowStart: false,
     sendsWindowEnd: false,
     endpoint: model,
     completeNested: [],

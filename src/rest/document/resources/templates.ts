@@ -15,6 +15,8 @@ export interface ParentMention {
 /** Reads the placeholders of one endpoint and remembers the parents they name. */
 export class TemplateReader {
   readonly mentions: ParentMention[] = []
+  /** Whether a placeholder stands for the start of the window. */
+  hasStart = false
   /** Whether a placeholder stands for the end of the window. */
   hasEnd = false
   readonly #problems: Problems
@@ -85,6 +87,7 @@ export class TemplateReader {
         this.#problems.add(at, `\`{${expression}}\` needs \`incremental\` in the endpoint`)
       }
       if (reference.context === 'incremental' && reference.attribute === 'end_value') this.hasEnd = true
+      else if (reference.context === 'incremental') this.hasStart = true
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       this.#problems.add(at, error.message)
