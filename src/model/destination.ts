@@ -71,6 +71,8 @@ export interface Connection extends AsyncDisposable {
   committed(pipeline: string, schemaName: string): Promise<Committed | undefined>
   /** Whether a load with this id has been committed. */
   hasLoad(loadId: string): Promise<boolean>
+  /** Names of the pipelines whose state is stored here. Absent: the destination cannot tell which pipelines share it. */
+  pipelines?(): Promise<readonly string[]>
   /**
    * Opens load `id`. First drops everything that earlier, uncommitted loads of this pipeline staged.
    * Fails with `destination_locked` if another process holds this pipeline. `onStatement` is for the log, if the
@@ -119,6 +121,8 @@ export interface DropPlan {
   readonly tables: readonly string[]
   readonly schema: ReadonlySchema
   readonly state: PipelineState
+  /** As in a {@link CommitPlan}. */
+  readonly otherStates?: readonly PipelineState[] | undefined
   /** Of the load row that records the drop. If it is already committed, nothing is done. */
   readonly loadId: string
 }
@@ -184,7 +188,7 @@ export interface Condition {
 }
 
 /** What is committed, as one transaction sees it. */
-export type CommittedView = Pick<Connection, 'committed' | 'hasLoad' | 'inspect' | 'read'>
+export type CommittedView = Pick<Connection, 'committed' | 'hasLoad' | 'pipelines' | 'inspect' | 'read'>
 
 /**
  * Makes the plan of a load again, from what is committed now. Rejects if the staged rows do not fit that. `before`: what
@@ -262,6 +266,8 @@ export interface TableChanges {
   readonly replaced?: number | undefined
   /** Rows that went and nothing took their place, or that were marked as deleted. */
   readonly deleted?: number | undefined
+  /** Rows that would have gone, had this pipeline loaded them: another one has. Absent if there are none. */
+  readonly keptForOthers?: number | undefined
 }
 
 export interface CommitPlan {
@@ -274,6 +280,11 @@ export interface CommitPlan {
   readonly laterLoadId?: string | undefined
   /** Present if it changed. It is then written into `_dlt_pipeline_state`. */
   readonly state: PipelineState | undefined
+  /**
+   * States of other pipelines to store with it, under the same load id. They take the place of newer ones. The load takes
+   * rows away that these pipelines have loaded.
+   */
+  readonly otherStates?: readonly PipelineState[] | undefined
   readonly receipts: readonly Receipt[]
   /** The window of a backfill that this load is. It is kept with the receipts. */
   readonly window?: LoadedWindow | undefined

@@ -123,6 +123,7 @@ export type WarningCode =
   | 'rows_discarded'
   | 'notify_failed'
   | 'path_unmatched'
+  | 'shared_table'
   | 'other'
 
 /** Called with events. Whoever takes every event also takes those of known names, and the other way round. */

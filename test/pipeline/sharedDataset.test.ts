@@ -174,3 +174,164 @@ describe.each(engines)('pipelines that share a dataset in %s', (_, open) => {
     expect(await two.dataset().table('two').count()).toBe(1)
   })
 })
+
+test.each([
+  ['a refresh', (of: Pipeline) => of.run({ select: ['one'], refresh: 'drop_resources' })],
+  ['a drop', (of: Pipeline) => of.drop(['one']).then(() => of.run({ select: ['one'] }))],
+] as const)('a resource loses rows to %s of another one of its pipeline, and loads them again', async (_, clear) => {
+  const folder = await testFolder()
+  const api = await testApi(url => {
+    const [id, since] = [url.pathname === '/one' ? 1 : 2, Number(url.searchParams.get('since') ?? 0)]
+    return { json: since < id ? [{ id }] : [] }
+  })
+  const both = pipeline({
+    name: 'both',
+    source: restApi({
+      client: { base_url: api.url, paginator: 'single_page' },
+      resource_defaults: { write_disposition: 'append' },
+      resources: ['one', 'two'].map(name => ({
+        name,
+        table_name: 'both',
+        endpoint: { path: name, incremental: { cursor_path: 'id', start_param: 'since' } },
+      })),
+    }),
+    destination: duckdb(join(folder, 'both.duckdb')),
+    home: join(folder, 'home'),
+  }) as Pipeline
+  const ids = async () => (await both.dataset().table('both').rows()).map(({ id }) => Number(id)).sort()
+  await both.run()
+  await clear(both)
+  expect(await ids()).toEqual([1])
+  await both.run()
+  expect(await ids()).toEqual([1, 2])
+})
+
+describe.each(engines)('pipelines that fill one table in %s', (engine, open) => {
+  /** Each pipeline has a list of its own name, and a cursor over it. */
+  async function both(hints: Readonly<Record<string, unknown>> = {}, own: Readonly<Record<string, object>> = {}) {
+    const folder = await testFolder()
+    const destination = await open(folder)
+    const rows: Record<string, { id: number }[]> = { one: [{ id: 1 }, { id: 2 }], two: [{ id: 101 }, { id: 102 }] }
+    let before: ((list: string) => Promise<void>) | undefined
+    const api = await testApi(async url => {
+      const list = url.pathname.slice(1)
+      await before?.(list)
+      const since = Number(url.searchParams.get('since') ?? 0)
+      return { json: (rows[list] ?? []).filter(({ id }) => id > since) }
+    })
+    const pipelineOf = (name: string): Pipeline =>
+      pipeline({
+        name,
+        source: restApi({
+          client: { base_url: api.url },
+          resources: [
+            {
+              name: `${name}_rows`,
+              table_name: 'both',
+              write_disposition: 'append',
+              ...hints,
+              endpoint: {
+                path: name,
+                paginator: 'single_page',
+                incremental: { cursor_path: 'id', start_param: 'since', range_start: 'open' },
+              },
+              ...own[name],
+            },
+          ],
+        }),
+        destination,
+        dataset: 'shared',
+        home: join(folder, 'home'),
+      }) as Pipeline
+    return {
+      rows,
+      one: pipelineOf('one'),
+      two: pipelineOf('two'),
+      /** Called before each answer. */
+      beforeAnswer(callback: typeof before) {
+        before = callback
+      },
+    }
+  }
+  const idsIn = async (of: Pipeline): Promise<number[]> =>
+    (await of.dataset().table('both').rows()).map(({ id }) => Number(id)).sort((a, b) => a - b)
+  const warningsOf = async (of: Pipeline, options: RunOptions = {}) => {
+    const warnings: string[] = []
+    await of.run({
+      ...options,
+      onEvent: event => {
+        if (event.type === 'warning' && event.code === 'shared_table') warnings.push(event.message)
+      },
+    })
+    return warnings
+  }
+
+  test.each([{ refresh: 'drop_resources' }, { refresh: 'drop_sources' }, { refresh: 'drop_data' }, 'replace'] as const)(
+    'lose rows to %o of another one, hear of it, and load them again',
+    async how => {
+      const { one, two, rows } = await both()
+      await one.run()
+      await two.run()
+      expect(await idsIn(one)).toEqual([1, 2, 101, 102])
+      const options: RunOptions = how === 'replace' ? { writeDisposition: 'replace' } : how
+      // What replaces must be read from the beginning, too.
+      if (how === 'replace') await one.resetState(['one_rows'])
+      expect(await warningsOf(one, options)).toEqual([expect.stringMatching(/pipeline two .*both.* two_rows/)])
+      expect(await idsIn(one)).toEqual([1, 2])
+      rows.two?.push({ id: 103 })
+      expect(await warningsOf(two)).toEqual([])
+      expect(await idsIn(one)).toEqual([1, 2, 101, 102, 103])
+    },
+  )
+
+  test('lose rows when another one drops the table', async () => {
+    const { one, two } = await both()
+    await one.run()
+    await two.run()
+    const losing = [{ pipeline: 'two', resources: ['two_rows'], tables: ['both'] }]
+    expect(await one.drop(['one_rows'], { dryRun: true })).toMatchObject({ tables: ['both'], losing })
+    expect(await one.drop(['one_rows'])).toMatchObject({ tables: ['both'], losing })
+    await one.run()
+    await two.run()
+    expect(await idsIn(one)).toEqual([1, 2, 101, 102])
+  })
+
+  test('commit nothing that was read from a cursor which another one has reset meanwhile', async () => {
+    const { one, two, rows, beforeAnswer } = await both()
+    await one.run()
+    await two.run()
+    rows.two?.push({ id: 103 })
+    beforeAnswer(async list => {
+      if (list !== 'two') return
+      beforeAnswer(undefined)
+      await one.run({ refresh: 'drop_resources' })
+    })
+    await expect(two.run()).rejects.toMatchObject({ code: 'destination_locked' })
+    expect(await idsIn(one)).toEqual([1, 2])
+    await two.run()
+    expect(await idsIn(one)).toEqual([1, 2, 101, 102, 103])
+  })
+
+  if (engine === 'files') return
+
+  test.each([
+    ['deletes', { primary_key: 'id', write_disposition: 'merge' }, { deletes: 'hard' }],
+    ['marks as deleted', { primary_key: 'id', write_disposition: 'merge' }, { deletes: 'soft' }],
+    ['cdc', { primary_key: 'id', write_disposition: { disposition: 'merge', strategy: 'cdc' } }, {}],
+    ['retires', { primary_key: 'id', write_disposition: { disposition: 'merge', strategy: 'scd2' } }, {}],
+  ])('keep their rows when another one %s what did not arrive', async (how, hints, more) => {
+    const whole = (name: string) => ({ ...more, endpoint: { path: name, paginator: 'single_page' } })
+    const { one, two, rows } = await both({ ...hints, max_delete_share: 1 }, { one: whole('one'), two: whole('two') })
+    await one.run()
+    await two.run()
+    rows.one?.shift()
+    expect(await warningsOf(one)).toEqual([expect.stringContaining('both: 2 rows did not arrive and stayed')])
+    const live = (await one.dataset().table('both').rows()).filter(
+      row => (row._dlt_valid_to ?? row._sluice_deleted_at ?? row.deleted_at ?? null) === null,
+    )
+    expect(
+      live.map(({ id }) => Number(id)).sort((a, b) => a - b),
+      how,
+    ).toEqual([2, 101, 102])
+  })
+})

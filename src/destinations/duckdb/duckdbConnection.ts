@@ -7,7 +7,7 @@ import { HeldPipelines } from '../heldPipelines.js'
 import { applyDrop } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
-import { isCommitted, readCommitted } from '../sql/systemRows.js'
+import { isCommitted, readCommitted, readPipelines } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Database } from './database.js'
@@ -66,6 +66,9 @@ export function duckdbConnection(
       return await withSession('reading the loads', async session =>
         isCommitted(session, await DatasetTables.inspect(session), loadId),
       )
+    },
+    async pipelines() {
+      return await withSession('reading the pipelines', readPipelines)
     },
     async begin(plan, onStatement) {
       const letGo = held.take(database.place, dataset, plan)

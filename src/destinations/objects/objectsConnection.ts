@@ -45,6 +45,7 @@ export async function filesConnection(
   const viewOf = (snapshot: Snapshot): CommittedView => ({
     ...connection,
     committed: (pipeline, schemaName) => reader.committed(pipeline, schemaName, snapshot),
+    pipelines: () => reader.pipelines(snapshot),
   })
 
   const connection: Connection = {
@@ -54,6 +55,9 @@ export async function filesConnection(
     },
     async hasLoad(loadId) {
       return await explained('reading the loads', async () => (await reader.record(loadId))?.status === 0)
+    },
+    async pipelines() {
+      return await explained('reading the pipelines', () => reader.pipelines())
     },
     async begin(plan) {
       const key = `${storage.place}\0${plan.pipeline}`
@@ -144,12 +148,12 @@ export async function filesConnection(
       await explained('dropping tables', () =>
         database.exclusively(async () => {
           const snapshot = await reader.snapshot()
-          const { tables, schema, state, loadId } = await plan(viewOf(snapshot))
+          const { tables, schema, state, otherStates, loadId } = await plan(viewOf(snapshot))
           if (snapshot.complete.has(segment(loadId))) return
           await writeCommit(storage, reader, layout, snapshot, {
             load: { loadId, pipeline: state.pipeline_name },
-            plan: { schema, state, receipts: [], committedAt: microsecondsOf(loadId) },
-            changes: dropChanges(snapshot, tables, { schema, state }),
+            plan: { schema, state, otherStates, receipts: [], committedAt: microsecondsOf(loadId) },
+            changes: dropChanges(snapshot, tables, { schema, state, otherStates }),
             files: [],
           })
         }),

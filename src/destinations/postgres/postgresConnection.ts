@@ -3,7 +3,7 @@ import { SchemaError } from '../../model/errors.js'
 import { applyDrop } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
-import { isCommitted, readCommitted } from '../sql/systemRows.js'
+import { isCommitted, readCommitted, readPipelines } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Address } from './postgresAddress.js'
@@ -55,6 +55,9 @@ export async function postgresConnection(
       return await reading('reading the loads', async session =>
         isCommitted(session, await DatasetTables.inspect(session), loadId),
       )
+    },
+    async pipelines() {
+      return await reading('reading the pipelines', readPipelines)
     },
     async begin(plan, onStatement) {
       const expectUnchanged = told.take(plan, address.name)

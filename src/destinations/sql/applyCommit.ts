@@ -9,22 +9,25 @@ import { DatasetTables } from './ddl.js'
 import { deleteAbsent, deleteOrphans, type PlannedChain } from './deleteRows.js'
 import { mergeByKey } from './mergeByKey.js'
 import { insertStaged } from './rows.js'
+import { rowsOfOthers } from './rowsOfOthers.js'
 import { mergeVersions } from './scd2.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
 import {
   type CommittedLoad,
   committedOf,
   ensureSystemTables,
+  forgetNewerStates,
   forgetSchemaVersions,
   isCommitted,
   LOADS,
   STATES,
+  statesOf,
   TURNS,
   takeTurn,
   VERSIONS,
   writeLoad,
   writeSchemaVersion,
-  writeState,
+  writeStates,
   writeSystemRows,
 } from './systemRows.js'
 
@@ -112,8 +115,9 @@ async function openTables<Staged extends StagedTable>(
   for (const table of plan.drop) await tables.drop(table)
   await ensureSystemTables(tables, plan)
   const chains = new Map<string, PlannedChain>()
+  const isOfOthers = plan.tables.some(takesAbsent) ? await rowsOfOthers(session, load, plan.schema.name) : undefined
   for (const table of plan.tables) {
-    const chain = await openChain(session, tables, plan.schema, table.table, staged)
+    const chain = await openChain(session, tables, plan.schema, table.table, staged, isOfOthers)
     if (chain !== undefined) chains.set(table.table, { chain, table })
   }
   for (const table of plan.truncate) await tables.empty(table)
@@ -125,6 +129,12 @@ async function openTables<Staged extends StagedTable>(
     `Rows were staged for ${forgotten.join(', ')}, which the commit leaves out`,
     { destination: load.pipeline },
   )
+}
+
+/** Whether rows may go because they did not arrive. */
+function takesAbsent({ disposition, strategy, deletes, keepsAbsent }: TablePlan): boolean {
+  if (deletes !== undefined) return true
+  return disposition === 'merge' && (strategy === 'cdc' || (strategy === 'scd2' && keepsAbsent !== true))
 }
 
 function tablesOf({ root, nested }: Chain): readonly ChainTable[] {
@@ -212,7 +222,8 @@ export async function applyDrop(session: SqlSession, planned: Parameters<Connect
   const at = microsecondsOf(next.loadId)
   await forgetSchemaVersions(session, next.schema.name)
   await writeSchemaVersion(session, next.schema, at)
-  await writeState(session, next.state, { loadId: next.loadId, pipeline: next.state.pipeline_name }, at)
+  await forgetNewerStates(session, next.otherStates ?? [], next.loadId)
+  await writeStates(session, statesOf(next), next.loadId, at)
   await writeLoad(session, next.loadId, next.schema, at)
 }
 

@@ -24,6 +24,9 @@ export interface ChainTable {
   readonly rootKey: string | undefined
 }
 
+/** The column that names the load of a row. */
+export const LOAD_ID = '_dlt_load_id'
+
 /** A root table and what is nested under it, parents first. */
 export interface Chain {
   readonly root: ChainTable
@@ -36,7 +39,12 @@ export interface Chain {
   readonly dedupSort: { readonly column: string; readonly direction: 'asc' | 'desc' } | undefined
   /** The staged rows have each key only once. */
   readonly deduplicated: boolean
+  /** Absent: only this pipeline loads into the dataset. */
+  readonly isOfOthers: RowCondition | undefined
 }
+
+/** An SQL condition on the rows of a root table with this alias. It is never null. */
+export type RowCondition = (alias: string) => string
 
 /**
  * Creates or extends the tables of a chain and describes them. Only tables that exist or received rows take part.
@@ -48,6 +56,7 @@ export async function openChain(
   schema: ReadonlySchema,
   rootName: string,
   staged: ReadonlyMap<string, StagedTable>,
+  isOfOthers?: RowCondition,
 ): Promise<Chain | undefined> {
   const opened = new Map<string, ChainTable>()
   for (const table of tableChain(schema, rootName)) {
@@ -77,6 +86,7 @@ export async function openChain(
     dedupSort:
       dedupSort === undefined ? undefined : { column: dedupSort.name, direction: dedupSort.dedup_sort ?? 'asc' },
     deduplicated: root.schema['x-stage-data-deduplicated'] === true,
+    isOfOthers: root.columns.has(LOAD_ID) ? isOfOthers : undefined,
   }
 }
 

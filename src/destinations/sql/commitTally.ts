@@ -8,6 +8,7 @@ export class TableTally implements TableChanges {
   updated: number | undefined = 0
   replaced = 0
   deleted = 0
+  keptForOthers: number | undefined
 
   /** Rows that were inserted or updated. `inserted`: how many of them are new, if that is known. */
   merged(rows: number, inserted: number | undefined): void {

@@ -100,7 +100,10 @@ export async function takeAway(
   const { root } = chain
   const { identifier } = session.dialect
   const live = marker === undefined ? '1 = 1' : `d.${identifier(marker.name)} IS NULL`
-  const leaves = `${live} AND ${gone}`
+  const { isOfOthers } = chain
+  const absent = `${live} AND ${gone}`
+  const leaves = isOfOthers === undefined ? absent : `${absent} AND NOT ${isOfOthers('d')}`
+  await countKept(session, chain, absent, 'd')
   const leaving = await numberFrom(session, `SELECT count(*) FROM ${root.target} AS d WHERE ${leaves}`)
   await checkShare(session, chain, plan, live, leaving)
   if (marker !== undefined) {
@@ -128,6 +131,19 @@ export async function takeAway(
   }
   root.tally.deleted += await session.run(`DELETE FROM ${root.target} AS d WHERE ${leaves}`)
   return leaving
+}
+
+/** Counts the rows of the root that meet the condition and stay, because other pipelines have loaded them. */
+export async function countKept(
+  session: SqlSession,
+  { root, isOfOthers }: Chain,
+  condition: string,
+  alias: string,
+): Promise<void> {
+  if (isOfOthers === undefined) return
+  const from = alias === root.target ? root.target : `${root.target} AS ${alias}`
+  const kept = await numberFrom(session, `SELECT count(*) FROM ${from} WHERE ${condition} AND ${isOfOthers(alias)}`)
+  if (kept > 0) root.tally.keptForOthers = (root.tally.keptForOthers ?? 0) + kept
 }
 
 /** Fails if `leaving` of the live rows are a greater share than the plan allows. */

@@ -3,6 +3,7 @@ import { SchemaError } from '../../model/errors.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
 import { columnType } from './ddl.js'
+import { countKept } from './deleteRows.js'
 import { filteredChain, withScope } from './mergeScope.js'
 import { hasDuplicates, insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, textLiteral } from './sqlSession.js'
@@ -51,6 +52,10 @@ export async function mergeVersions(
     if (scope !== undefined) retired.push(scope)
     else if (chain.mergeKey.length > 0) {
       retired.push(keyArrived(chain.mergeKey))
+    }
+    if (plan.keepsAbsent !== true && chain.isOfOthers !== undefined) {
+      await countKept(session, chain, retired.join(' AND '), table)
+      retired.push(`NOT ${chain.isOfOthers(table)}`)
     }
     return await session.run(
       `UPDATE ${table} SET ${identifier(until.name)} = ${instant(session, until, boundary)} WHERE ${retired.join(' AND ')}`,

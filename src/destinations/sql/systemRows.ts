@@ -100,7 +100,7 @@ export function columnsOf(definitions: readonly (readonly [string, DataType, boo
 /** Creates the missing system tables that a commit writes to. */
 export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan): Promise<void> {
   for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
-  if (plan.state !== undefined) await tables.ensure(STATES)
+  if (plan.state !== undefined || (plan.otherStates ?? []).length > 0) await tables.ensure(STATES)
   if (plan.window !== undefined) await tables.ensure(WINDOWS)
 }
 
@@ -117,10 +117,8 @@ export async function writeSystemRows(session: SqlSession, loads: readonly Commi
   }
   const schemas = new Map(loads.map(({ plan }) => [JSON.stringify([plan.schema.name, plan.schema.version_hash]), plan]))
   for (const { schema, committedAt } of schemas.values()) await writeSchemaVersion(session, schema, committedAt)
-  const states = loads.flatMap(({ load, plan }): readonly SystemRow[] =>
-    plan.state === undefined
-      ? []
-      : [stateRow(plan.state, { ...load, loadId: plan.laterLoadId ?? load.loadId }, plan.committedAt)],
+  const states = loads.flatMap(({ load, plan }) =>
+    statesOf(plan).map(state => stateRow(state, plan.laterLoadId ?? load.loadId, plan.committedAt)),
   )
   const receipts = loads.flatMap(({ load, plan }) => plan.receipts.map(receipt => receiptRow(load, receipt)))
   const windows = loads.flatMap(({ load, plan }): readonly SystemRow[] =>
@@ -131,6 +129,7 @@ export async function writeSystemRows(session: SqlSession, loads: readonly Commi
   const rows = loads.flatMap(({ load, plan }) =>
     [...new Set([load.loadId, plan.laterLoadId ?? load.loadId])].map(id => loadRow(id, plan.schema, plan.committedAt)),
   )
+  for (const { load, plan } of loads) await forgetNewerStates(session, plan.otherStates ?? [], load.loadId)
   await insertRows(session, STATES, states)
   await insertRows(session, RECEIPTS, receipts)
   await insertRows(session, WINDOWS, windows)
@@ -180,11 +179,39 @@ export async function forgetSchemaVersions(session: SqlSession, schemaName: stri
   await session.run(`DELETE FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1`, [schemaName])
 }
 
-export async function writeState(session: SqlSession, state: PipelineState, load: LoadPlan, at: bigint): Promise<void> {
-  await insertRows(session, STATES, [stateRow(state, load, at)])
+/** The states to store: the pipeline's own, and those of others. */
+export function statesOf({ state, otherStates = [] }: Pick<CommitPlan, 'state' | 'otherStates'>): PipelineState[] {
+  return [...(state === undefined ? [] : [state]), ...otherStates]
 }
 
-function stateRow(state: PipelineState, load: LoadPlan, at: bigint): SystemRow {
+/** The newest load id counts, so that the states of others that are newer have to go. */
+export async function forgetNewerStates(
+  session: SqlSession,
+  others: readonly PipelineState[],
+  loadId: string,
+): Promise<void> {
+  for (const { pipeline_name: pipeline } of others) {
+    await session.run(`DELETE FROM ${session.table(STATES.name)} WHERE pipeline_name = $1 AND _dlt_load_id > $2`, [
+      pipeline,
+      loadId,
+    ])
+  }
+}
+
+export async function writeStates(
+  session: SqlSession,
+  states: readonly PipelineState[],
+  loadId: string,
+  at: bigint,
+): Promise<void> {
+  await insertRows(
+    session,
+    STATES,
+    states.map(state => stateRow(state, loadId, at)),
+  )
+}
+
+function stateRow(state: PipelineState, loadId: string, at: bigint): SystemRow {
   return {
     version: state._state_version,
     engine_version: state._state_engine_version,
@@ -192,8 +219,8 @@ function stateRow(state: PipelineState, load: LoadPlan, at: bigint): SystemRow {
     state: encodeState(state),
     created_at: at,
     version_hash: state._version_hash ?? null,
-    _dlt_load_id: load.loadId,
-    _dlt_id: stateRowId(load),
+    _dlt_load_id: loadId,
+    _dlt_id: stateRowId(state.pipeline_name, loadId),
   }
 }
 
@@ -216,8 +243,8 @@ function loadRow(loadId: string, schema: ReadonlySchema, at: bigint): SystemRow 
   }
 }
 
-/** Fourteen characters, like dlt's row ids. There is one state row for each load, so the load determines it. */
-function stateRowId({ pipeline, loadId }: LoadPlan): string {
+/** Fourteen characters, like dlt's row ids. A load stores at most one state of a pipeline. */
+function stateRowId(pipeline: string, loadId: string): string {
   return nodeCrypto()
     .createHash('shake128', { outputLength: 10 })
     .update(`${pipeline}_${loadId}`)
@@ -301,6 +328,13 @@ export async function insertRows(session: SqlSession, table: ReadonlyTable, rows
     const names = columns.map(identifier).join(', ')
     await session.run(`INSERT INTO ${session.table(table.name)} (${names}) VALUES ${written.join(', ')}`, values)
   }
+}
+
+/** Implements `pipelines` of a connection. */
+export async function readPipelines(session: SqlSession): Promise<readonly string[]> {
+  if (!(await session.inspect()).has(STATES.name)) return []
+  const rows = await session.rows(`SELECT DISTINCT pipeline_name FROM ${session.table(STATES.name)}`)
+  return rows.map(([pipeline]) => String(pipeline))
 }
 
 /**

@@ -5,11 +5,12 @@ import { nextLoadId } from '../../model/loadId.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { bumpState, withoutCursors, withoutResource } from '../../model/pipelineState.js'
 import { storedConvention } from '../../schema/adoptConvention.js'
-import { type NamingName, naming as namingConvention } from '../../schema/naming.js'
+import { type Naming, type NamingName, naming as namingConvention } from '../../schema/naming.js'
 import type { ReadonlySchema, Schema } from '../../schema/schemaTypes.js'
 import { bumpVersion, cloneSchema, ensureStateTable } from '../../schema/stored/document.js'
 import { closingConnection } from '../run/closing.js'
-import { rootResource } from '../run/prepare.js'
+import { tablesOfResources } from '../run/prepare.js'
+import { type LosingPipeline, lossesOf } from '../run/sharedTables.js'
 import { type PipelineSetup, pipelineFolder } from '../setup.js'
 import { isThere, storedSchema } from './dataset.js'
 
@@ -26,6 +27,8 @@ export interface Dropped {
   readonly tables: readonly string[]
   /** Cursors that were reset, as `resource.cursor_path`. */
   readonly cursors: readonly string[]
+  /** Other pipelines that have filled the tables. Their cursors for these resources are reset too. */
+  readonly losing: readonly LosingPipeline[]
   /** The load that records the change. Undefined after a dry run, and if there was nothing to change. */
   readonly loadId: string | undefined
 }
@@ -40,13 +43,16 @@ export async function dropResources(
   options: ChangeOptions,
 ): Promise<Dropped> {
   const decide = ({ schema, state }: Stored): Decided => {
-    const known = new Set([...loadedResources(schema), ...Object.keys(resourceStates(state, setup))])
+    const naming = namingOf(schema, setup)
+    const filled = (one: readonly string[]) => tablesOfResources(schema, one, setup.source, naming)
+    const ownNames = setup.source.resources.map(({ name }) => name).filter(name => filled([name]).length > 0)
+    const known = new Set([...loadedResources(schema), ...ownNames, ...Object.keys(resourceStates(state, setup))])
     checkKnown(names, known, `${setup.name} has loaded`)
-    const tables = [...schema.tables.keys()].filter(name => names.includes(rootResource(schema, name) ?? ''))
+    const tables = filled(names)
     const next = cloneSchema(schema)
     for (const table of tables) next.tables.delete(table)
     return {
-      dropped: { resources: names, tables, cursors: cursorsOf(state, setup, names) },
+      dropped: { resources: names, tables, cursors: cursorsOf(state, setup, names), losing: [] },
       schema: next,
       state: bumpState(names.reduce((current, name) => withoutResource(current, setup.source.name, name), state)),
     }
@@ -56,8 +62,15 @@ export async function dropResources(
     await connection.drop(async now => {
       const stored = await storedIn(setup, now)
       const { dropped, schema, state } = decide(stored)
-      done = { ...dropped, loadId: loadIdAfter(setup, stored) }
-      return { tables: dropped.tables, schema: bumped(schema, setup), state, loadId: done.loadId }
+      const { losing, otherStates, withoutOwn } = await lossesOf(now, lossFrom(setup, dropped))
+      done = { ...dropped, losing, loadId: loadIdAfter(setup, stored) }
+      return {
+        tables: dropped.tables,
+        schema: bumped(schema, setup),
+        state: withoutOwn(state),
+        otherStates,
+        loadId: done.loadId,
+      }
     })
     return done
   })
@@ -80,7 +93,7 @@ export async function resetState(
     checkKnown(names, known, `${setup.name} has`)
     const next = bumpState(names.reduce((current, name) => withoutCursors(current, setup.source.name, name), state))
     return {
-      dropped: { resources: names, tables: [], cursors: cursorsOf(state, setup, names) },
+      dropped: { resources: names, tables: [], cursors: cursorsOf(state, setup, names), losing: [] },
       schema: cloneSchema(schema),
       state: next,
     }
@@ -146,7 +159,9 @@ async function changeCommitted(
     return await closingConnection(opened, quiet, async connection => {
       const stored = await storedIn(setup, connection)
       const { dropped } = decide(stored)
-      return options.dryRun === true ? { ...dropped, loadId: undefined } : await commit(connection, dropped, stored)
+      if (options.dryRun !== true) return await commit(connection, dropped, stored)
+      const { losing } = await lossesOf(connection, lossFrom(setup, dropped))
+      return { ...dropped, losing, loadId: undefined }
     })
   } finally {
     // The change is committed. If the lock stays, the next run sees that its process is gone.
@@ -159,6 +174,10 @@ async function storedIn(setup: PipelineSetup, now: Pick<CommittedView, 'committe
   const schema = storedSchema(committed)
   if (committed?.state === undefined || schema === undefined) throw nothingLoaded(setup)
   return { committed, schema, state: committed.state }
+}
+
+function lossFrom(setup: PipelineSetup, { tables, resources }: WithoutLoad) {
+  return { setup, known: new Set(resources), dropped: new Set(tables), replaced: new Set<string>() }
 }
 
 function loadIdAfter({ clock }: PipelineSetup, { committed }: Stored): string {
@@ -203,9 +222,12 @@ function cursorsOf(state: PipelineState, setup: PipelineSetup, names: readonly s
 
 /** The schema as it is stored: with the table of states, and counted as a new version if it changed. */
 function bumped(schema: Schema, setup: PipelineSetup): Schema {
-  const convention = storedConvention(schema) ?? setup.naming ?? 'snake_case'
-  const { maxIdentifierLength } = setup.destination.capabilities
-  ensureStateTable(schema, namingConvention(convention as NamingName, maxIdentifierLength))
+  ensureStateTable(schema, namingOf(schema, setup))
   bumpVersion(schema)
   return schema
+}
+
+function namingOf(schema: ReadonlySchema, { naming, destination }: PipelineSetup): Naming {
+  const convention = storedConvention(schema) ?? naming ?? 'snake_case'
+  return namingConvention(convention as NamingName, destination.capabilities.maxIdentifierLength)
 }

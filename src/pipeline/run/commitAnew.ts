@@ -8,9 +8,11 @@ import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { rebaseSchema } from '../../schema/stored/rebase.js'
 import { storedSchema } from '../look/dataset.js'
+import type { PipelineSetup } from '../setup.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
 import type { OpenLoadInput, StateOn } from './load.js'
 import { withSchemaName } from './prepare.js'
+import { clearedBy, type LosingPipeline, type Losses, lossesOf } from './sharedTables.js'
 
 /** Another load gave a column another type. The rows have to be made again, from the pages in the journal. */
 export class OutdatedSchema extends DestinationError {}
@@ -41,10 +43,12 @@ export interface MadePlan {
   readonly stateOn: StateOn
 }
 
-interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared'> {
+export interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared'> {
   /** The load is one of several of its pipeline, each with a window of its own. */
   readonly window: WindowToLoad | undefined
   readonly ids: LoadIds | undefined
+  /** Called with the pipelines that lose rows by the plan that is made. */
+  readonly onLosses: (losing: readonly LosingPipeline[]) => void
 }
 
 /**
@@ -59,10 +63,18 @@ export async function commitAnew(
   now: CommittedView,
   before: readonly CommitPlan[] = [],
 ): Promise<CommitPlan> {
-  const { setup, prepared, window } = making
-  const { loadId, plan } = made
+  const { setup, prepared, window, onLosses } = making
+  const { loadId } = made
   const committed = afterPlans(await now.committed(setup.name, setup.source.name), before)
+  const { losing, otherStates, withoutOwn } = await lossesOf(now, clearedBy(setup, made.plan))
+  onLosses(losing)
+  const plan = losing.length === 0 ? made.plan : afterLosses(made.plan, committed?.state, { otherStates, withoutOwn })
   if (committed === undefined) return plan
+  if (window === undefined && isOtherState(committed.state, prepared.committed?.state)) {
+    // The commit recognises its own repetition by the id.
+    if (await now.hasLoad(loadId)) return plan
+    throw stateChanged(setup)
+  }
   const beside =
     window === undefined ? plan : await besideWindows({ ...making, window }, made, now, committed.state, before)
   // The commit recognises its own repetition by the id.
@@ -83,6 +95,25 @@ export async function commitAnew(
     committedAt: committedAt > plan.committedAt ? committedAt : plan.committedAt,
     ...(!isNewest && { laterLoadId: ids.next(committed.loadId) }),
   }
+}
+
+function afterLosses(
+  plan: CommitPlan,
+  stored: PipelineState | undefined,
+  { otherStates, withoutOwn }: Pick<Losses, 'otherStates' | 'withoutOwn'>,
+): CommitPlan {
+  const before = plan.state ?? stored
+  const after = before === undefined ? undefined : withoutOwn(before)
+  return { ...plan, otherStates, state: after === before ? plan.state : after }
+}
+
+function isOtherState(one: PipelineState | undefined, other: PipelineState | undefined): boolean {
+  return one?._state_version !== other?._state_version || one?._version_hash !== other?._version_hash
+}
+
+function stateChanged({ name, destination }: PipelineSetup): DestinationError {
+  const message = `The cursors of pipeline ${name} in ${destination.name} were changed while this load was read: by another run, or because another pipeline dropped rows of a table that both fill. Nothing was committed; run again`
+  return new DestinationError('destination_locked', message, { destination: destination.name, transient: true })
 }
 
 /** The plan of a window after the windows that are committed now. Undefined if this window is one of them. */
@@ -106,6 +137,9 @@ async function besideWindows(
       transient: true,
     })
   }
+  // Without it, all windows that it has committed would count again.
+  if (there.backfill === undefined && (await window.ledger.hasCommitted(now, window.backfill)))
+    throw stateChanged(setup)
   const others = there.covered.within(window)
   if (others.length > 0) throw new LoadedMeanwhile(others, window, setup.destination.name)
   return {

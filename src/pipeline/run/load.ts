@@ -301,7 +301,7 @@ function conclude(
   const extents = extentsOf(resources, input.window !== undefined)
   const receipts = resources.map(({ planned, meter: resourceMeter }) => {
     const { name } = planned.resource
-    const rows = rowsOf(schema, rowsByTable, name)
+    const rows = rowsOf(schema, rowsByTable, resources, name)
     const variants = variantsOf(schema, normalized.variants, name)
     const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement, extents.get(name) as Extent)
     // Receipts are stored and printed, and their reasons may quote the API.
@@ -467,12 +467,23 @@ function judgeTree(
   return judged
 }
 
+/** Rows by table. Of resources with one table each has its own root rows, and the first has what is nested under all. */
 function rowsOf(
   schema: Schema,
   rowsByTable: ReadonlyMap<string, number>,
+  resources: readonly OpenResource[],
   resource: string,
 ): Readonly<Record<string, number>> {
-  return Object.fromEntries([...rowsByTable].filter(([table]) => rootResource(schema, table) === resource))
+  const rows: [table: string, rows: number][] = []
+  for (const [table, all] of rowsByTable) {
+    const isFirst = rootResource(schema, table) === resource
+    const written = resources
+      .filter(({ planned }) => (planned.resource.name === resource) !== isFirst)
+      .reduce((sum, one) => sum + (one.meter.written.get(table) ?? 0), 0)
+    if (isFirst) rows.push([table, Math.max(0, all - written)])
+    else if (written > 0) rows.push([table, written])
+  }
+  return Object.fromEntries(rows)
 }
 
 function sumOf(rows: Readonly<Record<string, number>>): number {

@@ -20,6 +20,10 @@ export interface Meter {
   /** Starts counting for one list: the whole resource, or the records of one parent. */
   list(): ListMeter
   filtered(records: number): void
+  /** Rows of a root table that came from records of the resource. */
+  wrote(table: string, rows: number): void
+  /** By root table: what `wrote` was told. */
+  readonly written: ReadonlyMap<string, number>
   discarded(rows: number, values: number): void
   /** The verdict on the resource's own lists; see `ResourceJudge`. */
   judgement(): Judgement
@@ -54,6 +58,7 @@ export function meter(resource: string, areMerged: boolean): Meter {
   let announced: number | undefined
   let pagesNow = 0
   const judge = new ResourceJudge(areMerged)
+  const written = new Map<string, number>()
 
   return {
     get lists() {
@@ -107,6 +112,10 @@ export function meter(resource: string, areMerged: boolean): Meter {
     filtered(records) {
       count.filtered += records
     },
+    wrote(table, rows) {
+      written.set(table, (written.get(table) ?? 0) + rows)
+    },
+    written,
     discarded(rows, values) {
       count.discardedRows += rows
       count.discardedValues += values

@@ -2,6 +2,7 @@ import type { CommitPlan, Committed, Connection } from '../../model/destination.
 import type { RunEvent } from '../../model/events.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { newState, withoutCursors, withoutResource, withoutSource } from '../../model/pipelineState.js'
+import type { Source } from '../../model/source.js'
 import { adoptConvention, storedConvention } from '../../schema/adoptConvention.js'
 import { setSchemaContract } from '../../schema/contracts.js'
 import { describeDifference, inspectDifferences, type SchemaDifference } from '../../schema/export/differences.js'
@@ -76,7 +77,7 @@ export async function prepareSchema(
       schemaName: source.name,
       destinationType: destination.capabilities.dltType,
     })
-  const begun = refresh(options.refresh, { stored, fresh, state, roots, source: source.name })
+  const begun = refresh(options.refresh, { stored, fresh, state, roots, source, naming })
   if (options.refresh === 'drop_sources') warnOfStrangers(stored, roots, options.onEvent)
   refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots), destination.capabilities.tableFormats)
   adoptConvention(begun.schema, naming)
@@ -178,7 +179,8 @@ interface RefreshInput {
   readonly fresh: () => Schema
   readonly state: PipelineState
   readonly roots: readonly PlannedResource[]
-  readonly source: string
+  readonly source: Source
+  readonly naming: Naming
 }
 
 function refresh(mode: Refresh | undefined, input: RefreshInput): Pick<Prepared, 'schema' | 'state' | 'refreshed'> {
@@ -191,18 +193,39 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Pick<Prepared,
     const drop = [...stored.tables.keys()].filter(name => !name.startsWith('_dlt'))
     return {
       schema: fresh(),
-      state: withoutSource(known, source),
+      state: withoutSource(known, source.name),
       refreshed: { drop, truncate: [], forgetSchema: true },
     }
   }
   const resources = flattenPlan(input.roots).filter(planned => planned.loaded)
   const names = resources.map(planned => planned.resource.name)
-  const tables = [...stored.tables.keys()].filter(name => names.includes(rootResource(stored, name) ?? ''))
+  const tables = tablesOfResources(stored, names, input.source, input.naming)
   const forget = mode === 'drop_resources' ? withoutResource : withoutCursors
-  const state = names.reduce((current, name) => forget(current, source, name), known)
+  const state = names.reduce((current, name) => forget(current, source.name, name), known)
   if (mode === 'drop_data') return { schema: stored, state, refreshed: { drop: [], truncate: tables } }
   for (const name of tables) stored.tables.delete(name)
   return { schema: stored, state, refreshed: { drop: tables, truncate: [] } }
+}
+
+/**
+ * The tables that records of the named resources fill, nested ones included: those that the schema assigns to them, and
+ * those with the names that the source gives. Of resources with one table, the schema names the last one.
+ */
+export function tablesOfResources(
+  schema: ReadonlySchema,
+  names: readonly string[],
+  { resources }: Pick<Source, 'resources'>,
+  naming: Naming,
+): readonly string[] {
+  const given = new Set(
+    resources.flatMap(({ name, hints: { tableName = name } }) =>
+      names.includes(name) && typeof tableName === 'string' ? [naming.tablesPath(tableName)] : [],
+    ),
+  )
+  return [...schema.tables.keys()].filter(table => {
+    const root = rootTable(schema, table)
+    return root !== undefined && (given.has(root.name) || names.includes(root.resource ?? ''))
+  })
 }
 
 /** The resource whose records fill a table, nested or not. */

@@ -22,7 +22,7 @@ import {
   windowsFolder,
 } from '../setup.js'
 import { closingConnection, closingSource, failingAloud, underLock, warningOf } from './closing.js'
-import { commitAnew, LoadedMeanwhile, type MadePlan, OutdatedSchema, TakenLoadId } from './commitAnew.js'
+import { commitAnew, LoadedMeanwhile, type MadePlan, type Making, OutdatedSchema, TakenLoadId } from './commitAnew.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
@@ -31,6 +31,7 @@ import { type OpenLoadInput, openLoad } from './load.js'
 import { flattenPlan, planResources } from './planResources.js'
 import { type Beginning, type Prepared, prepareSchema } from './prepare.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
+import { keptText, type LosingPipeline, lossText } from './sharedTables.js'
 
 const DEFAULT_CONCURRENCY = 16
 
@@ -236,7 +237,11 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       await running.lock.check()
       opened.emit({ type: 'committing', loadId, rows: sumOf(rows) })
       const startedMs = setup.clock.now()
-      const anew = anewFor(running, { loadId, plan, stateOn })
+      let losing: readonly LosingPipeline[] = []
+      const onLosses = (found: typeof losing): void => {
+        losing = found
+      }
+      const anew = anewFor({ ...running, onLosses }, { loadId, plan, stateOn })
       let final = plan
       const again: CommitAnew = async (now, before) => (final = await anew(now, before))
       if (running.window?.commit === undefined) await load.commit(plan, again)
@@ -257,6 +262,10 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         durationMs: setup.clock.now() - startedMs,
         ...(headStartLost === undefined ? {} : { headStartLost }),
       })
+      for (const one of losing) emit({ type: 'warning', code: 'shared_table', message: lossText(one) })
+      for (const [table, { keptForOthers }] of notes.changes ?? [])
+        if (keptForOthers !== undefined)
+          emit({ type: 'warning', code: 'shared_table', message: keptText(table, keptForOthers) })
       tellChanges(running, final.schema, loadId, emit)
       await keepSchema(running, final.schema, emit)
       warnOfUnlocked(setup, running.prepared, final.schema, emit)
@@ -319,9 +328,12 @@ function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record
 }
 
 /** How to make the plan again, from what others have committed meanwhile. */
-function anewFor({ setup, prepared, window, ids }: Running, made: MadePlan): CommitAnew {
+function anewFor(
+  { setup, prepared, window, ids, onLosses }: Running & Pick<Making, 'onLosses'>,
+  made: MadePlan,
+): CommitAnew {
   const beside = window?.part === undefined ? undefined : window
-  return (now, before) => commitAnew({ setup, prepared, window: beside, ids }, made, now, before)
+  return (now, before) => commitAnew({ setup, prepared, window: beside, ids, onLosses }, made, now, before)
 }
 
 /** The load is committed: a file that cannot be written is only a warning. */

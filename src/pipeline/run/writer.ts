@@ -25,11 +25,11 @@ import { DELETION_MARK } from './tablePlans.js'
 export interface Writer {
   /** Rows that contracts have rejected so far. */
   readonly discardedRows: number
-  /** Adds records of a root table. Resolves when all batches that it filled are staged. */
+  /** Adds records of a root table. Resolves to their `rows` there, when all batches that it filled are staged. */
   write(
     table: string,
     records: Uint8Array,
-  ): Promise<{ readonly discardedRows: number; readonly discardedValues: number }>
+  ): Promise<{ readonly rows: number; readonly discardedRows: number; readonly discardedValues: number }>
   /** Stages the remaining rows and runs the checks at the end of a load. */
   finish(): Promise<void>
 }
@@ -72,7 +72,7 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
           }
         }
         discarded += discardedRows
-        return { discardedRows, discardedValues }
+        return { rows: before - discardedRows, discardedRows, discardedValues }
       }),
     finish: () =>
       inTurn(async () => {
@@ -113,8 +113,9 @@ export function recordWriter(planned: PlannedResource, context: WriterContext): 
       resourceMeter.discarded([...elements(records, 0)].length, 0)
       return
     }
-    const { discardedRows, discardedValues } = await rows.write(table, records)
-    resourceMeter.discarded(discardedRows, discardedValues)
+    const written = await rows.write(table, records)
+    resourceMeter.wrote(table, written.rows)
+    resourceMeter.discarded(written.discardedRows, written.discardedValues)
   }
   const { tableName } = resource.hints
   if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)

@@ -265,6 +265,24 @@ export const commitCases: CaseTable = {
     })
   },
 
+  async 'a load stores states of other pipelines in place of newer ones'(destination) {
+    await withConnection(destination, async connection => {
+      const other = (version: number, hash: string) => ({ ...testState(version, hash), pipeline_name: 'q' })
+      const tables = APPEND
+      await runLoad(connection, schema, { loadId: '1.1', records: orders(1), tables, state: testState(1, 'a') })
+      const theirs = { pipeline: 'q', records: orders(2), tables, state: other(1, 'b') }
+      await runLoad(connection, schema, { ...theirs, loadId: '1.3' })
+      deepEqual([...((await connection.pipelines?.()) ?? ['p', 'q'])].sort(), ['p', 'q'])
+      const load = await connection.begin({ loadId: '1.2', pipeline: 'p' })
+      const begun = { loadId: '1.2', records: orders(3), tables, state: testState(2, 'c') }
+      await stageRecords(load.stage.bind(load), schema, begun)
+      await load.commit({ ...commitPlan(schema, begun), otherStates: [other(2, 'd')] })
+      deepEqual((await connection.committed('q', 'api'))?.state, other(2, 'd'))
+      deepEqual((await connection.committed('p', 'api'))?.state, testState(2, 'c'))
+      equal(await connection.count('orders'), 3)
+    })
+  },
+
   async 'a commit that cannot be planned anew changes nothing'(destination) {
     await withConnection(destination, async connection => {
       await runLoad(connection, schema, { loadId: '1.1', records: orders(1), tables: APPEND, state: testState(1, 'a') })

@@ -40,8 +40,11 @@ export async function dropCommand(
   return 0
 }
 
-function summary({ tables, cursors, resources }: Dropped): string {
+function summary({ tables, cursors, resources, losing }: Dropped): string {
   const listed = tables.length === 0 ? 'no tables' : `${counted(tables.length, 'table')} (${tables.join(', ')})`
   const state = cursors.length === 0 ? '' : `, ${counted(cursors.length, 'cursor')} (${cursors.join(', ')})`
-  return `${listed} and the state of ${resources.join(', ')}${state}`
+  const others = losing
+    .map(one => `, with the rows of pipeline ${one.pipeline} and its cursors for ${one.resources.join(', ')}`)
+    .join('')
+  return `${listed} and the state of ${resources.join(', ')}${state}${others}`
 }

@@ -98,7 +98,7 @@ function definitionAfter(existing: CommittedTable | undefined, table: ReadonlyTa
 
 function systemChanges(
   snapshot: Snapshot,
-  plan: Pick<CommitPlan, 'schema' | 'drop' | 'forgetSchema' | 'state'>,
+  plan: Pick<CommitPlan, 'schema' | 'drop' | 'forgetSchema' | 'state' | 'otherStates'>,
   removed: Set<string>,
 ): Pick<Changes, 'removed' | 'storesSchema'> {
   const versions = snapshot.versions.get(segment(plan.schema.name)) ?? []
@@ -108,6 +108,9 @@ function systemChanges(
   const newest = snapshot.ledger.newest.get(plan.schema.name)
   const states = plan.state === undefined ? [] : (snapshot.states.get(segment(plan.state.pipeline_name)) ?? [])
   for (const key of states.slice(KEPT_STATES - 1)) removed.add(key)
+  // The newest load id counts, and theirs may be newer than this one.
+  for (const { pipeline_name: other } of plan.otherStates ?? [])
+    for (const key of snapshot.states.get(segment(other)) ?? []) removed.add(key)
   return {
     removed: [...removed],
     storesSchema: forgets || versions.length === 0 || newest?.schemaVersionHash !== plan.schema.version_hash,
@@ -115,7 +118,11 @@ function systemChanges(
 }
 
 /** What changes when tables are dropped outside of a load. */
-export function dropChanges(snapshot: Snapshot, names: readonly string[], plan: Pick<CommitPlan, 'schema' | 'state'>) {
+export function dropChanges(
+  snapshot: Snapshot,
+  names: readonly string[],
+  plan: Pick<CommitPlan, 'schema' | 'state' | 'otherStates'>,
+) {
   const removed = new Set(names.flatMap(name => snapshot.tables.get(name)?.files.map(file => file.key) ?? []))
   return {
     tables: new Map<string, readonly ReadonlyColumn[]>(),

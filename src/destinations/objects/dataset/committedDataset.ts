@@ -152,6 +152,12 @@ export function datasetReader(storage: Storage, layout: Layout) {
         schema: schema === undefined ? undefined : schemaOfRow(schema),
       }
     },
+    /** Implements `pipelines` of a connection. Default: of the dataset as it is now. */
+    async pipelines(at?: Snapshot): Promise<readonly string[]> {
+      const { states } = at ?? (await snapshot())
+      const rows = await mapLimited([...states.values()], READS_AT_ONCE, ([newest]) => rowAt(storage, newest))
+      return rows.flatMap(row => (row === undefined ? [] : [String(row.pipeline_name)]))
+    },
     /**
      * dlt's tables and Sluice's own, with their files. `most` limits the files of the latter: a load has at most one in
      * each.

@@ -5,6 +5,7 @@ import { isJsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
 import type { CommitPlan, LoadPlan } from '../../../model/destination.js'
 import { DestinationError } from '../../../model/errors.js'
+import { statesOf } from '../../sql/systemRows.js'
 import type { EncodedFile } from '../format/encodeTable.js'
 import type { Layout } from '../format/layout.js'
 import { keysUnder, mapLimited, type Storage } from '../storage/storage.js'
@@ -33,7 +34,7 @@ const WRITES_AT_ONCE = 4
 /** What to write: the changes, and the files with the rows. */
 export interface Commit {
   readonly load: LoadPlan
-  readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'receipts' | 'window' | 'committedAt'>
+  readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'otherStates' | 'receipts' | 'window' | 'committedAt'>
   readonly changes: Changes
   readonly files: readonly EncodedFile[]
   readonly signal?: AbortSignal | undefined
@@ -56,7 +57,7 @@ export async function writeCommit(
   const data = commit.files.map((file, index) => ({ file, described: describe(layout, commit, file, index) }))
   const objects = [
     ...(changes.storesSchema ? [versionObject(schema, at)] : []),
-    ...(plan.state === undefined ? [] : [stateObject(plan.state, load, schema.version_hash, at)]),
+    ...statesOf(plan).map(state => stateObject(state, load, schema.version_hash, at)),
     ...(plan.receipts.length === 0 ? [] : [receiptsObject(plan.receipts, schema.name, load)]),
     ...(plan.window === undefined ? [] : [windowObject(plan.window, schema.name, load, at)]),
   ]

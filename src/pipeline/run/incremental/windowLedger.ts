@@ -112,6 +112,11 @@ export class WindowLedger {
     note(this.#known, { ...window, number: this.#known.newest + 1 })
   }
 
+  /** Whether a window of the backfill is committed, whether or not the state still names it. */
+  async hasCommitted(connection: Pick<Connection, 'inspect' | 'read'>, backfill: string): Promise<boolean> {
+    return (await readWindows(connection, this.#setup, { ...this.#of, backfill }, [])).length > 0
+  }
+
   /** Whether the load with this id has committed a window of the list. */
   async hasLoad(connection: Pick<Connection, 'inspect' | 'read'>, loadId: string): Promise<boolean> {
     const { backfill } = this.#known
