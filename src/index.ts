@@ -130,6 +130,7 @@ export type { RowKey, RowTrace, TracedJournal, TracedSource, TraceOptions } from
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
 export type { DoneWindow } from './pipeline/run/incremental/windowLedger.js'
 export type { ReplayOptions } from './pipeline/run/replayPipeline.js'
+export type { LosingPipeline } from './pipeline/run/sharedTables.js'
 export type { Refresh, RunOptions, RunResult, RunWarning } from './pipeline/setup.js'
 export type {
   AnswerCondition,
