@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, objectMember, withoutMember } from '../json/value.js'
+import { isJsonObject, type JsonObject, member, objectMember, withoutMember } from '../json/value.js'
 import { SchemaError } from '../model/errors.js'
 import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
@@ -49,8 +49,12 @@ export function propagateRootKey(schema: Schema, table: TableSchema): void {
   const propagation = objectMember(config, 'propagation') ?? {}
   const tables = objectMember(propagation, 'tables') ?? {}
   const rowKey = [...table.columns.values()].find(column => column.row_key === true)?.name
-  const columns = { [rowKey ?? hintedName(schema, 'row_key')]: hintedName(schema, 'root_key') }
-  const carried = { ...objectMember(tables, table.name), ...columns }
+  const carrying = rowKey ?? hintedName(schema, 'row_key')
+  const carriedAs = hintedName(schema, 'root_key')
+  const known = objectMember(tables, table.name)
+  // Copying what is there takes as long as there are tables, for each of them.
+  if (known !== undefined && member(known, carrying) === carriedAs) return
+  const carried = { ...known, [carrying]: carriedAs }
   setNormalizerConfig(schema, {
     ...config,
     propagation: { ...propagation, tables: { ...tables, [table.name]: carried } },
@@ -81,7 +85,7 @@ function wantsRootKey(schema: ReadonlySchema, table: ReadonlyTable): boolean {
   if (configured === true) return true
   if (configured !== false && table.write_disposition === 'merge' && table['x-merge-strategy'] !== 'scd2') return true
   return [...schema.tables.values()].some(
-    nested => rootOf(schema, nested) === table.name && nested !== table && hasRootKey(nested),
+    nested => nested.parent !== undefined && hasRootKey(nested) && rootOf(schema, nested) === table.name,
   )
 }
 

@@ -398,6 +398,41 @@ describe('a dataset', () => {
   })
 })
 
+test('a merge updates the rows of a small table, but not where the table has a column of its own', async () => {
+  const path = freshPath()
+  const merged = testSchema({
+    orders: { columns: { id: { data_type: 'bigint', primary_key: true }, state: 'text' }, disposition: 'merge' },
+  })
+  const merge = async (loadId: string, state: string): Promise<readonly string[]> => {
+    const statements: string[] = []
+    await withConnection(duckdb(path), async connection => {
+      const plan = {
+        loadId,
+        records: { orders: [{ id: 1, state }] },
+        tables: [{ table: 'orders', disposition: 'merge' }],
+      } as const
+      const load = await connection.begin({ loadId, pipeline: 'p' }, sql => statements.push(sql))
+      await stageRecords(load.stage.bind(load), merged, plan)
+      await load.commit(commitPlan(merged, plan))
+    })
+    return statements.flatMap(sql => /^(MERGE INTO|DELETE FROM|INSERT INTO) \S*"orders"/.exec(sql)?.[1] ?? [])
+  }
+  expect(await merge('1.1', 'new')).toEqual(['INSERT INTO'])
+  expect(await merge('1.2', 'paid')).toEqual(['MERGE INTO'])
+  const instance = await DuckDBInstance.create(path)
+  const own = await instance.connect()
+  await own.run('ALTER TABLE api_data.orders ADD COLUMN remark VARCHAR')
+  await own.run("UPDATE api_data.orders SET remark = 'mine'")
+  own.closeSync()
+  instance.closeSync()
+  expect(await merge('1.3', 'sent')).toEqual(['DELETE FROM', 'INSERT INTO'])
+  await withConnection(duckdb(path), async connection => {
+    expect(await rowsOf(connection, 'orders', ['id', 'state', 'remark'])).toEqual([
+      { id: '1n', state: 'sent', remark: null },
+    ])
+  })
+})
+
 test('a commit that is stopped at any moment is done, or is not done and says that it was stopped', async () => {
   const records = { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND }
   const stopped = async (at: number, turns: number): Promise<number> => {

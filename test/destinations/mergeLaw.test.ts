@@ -107,3 +107,79 @@ test('whatever is merged in whatever order, the table holds the last winner of e
     { numRuns: 30 },
   )
 }, 120_000)
+
+interface Note {
+  readonly shop: string | null
+  readonly id: number
+  readonly text?: string | null
+  readonly lines: readonly number[]
+}
+
+const note: fc.Arbitrary<Note> = fc.record(
+  {
+    shop: fc.constantFrom('a', null),
+    id: fc.integer({ min: 0, max: 2 }),
+    text: fc.constantFrom('x', 'y', null),
+    lines: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 2 }),
+  },
+  { requiredKeys: ['shop', 'id', 'lines'] },
+)
+
+const notesLoads = fc.array(
+  fc.record({
+    disposition: fc.constantFrom('append' as const, 'merge' as const, 'merge' as const),
+    notes: fc.array(note, { minLength: 1, maxLength: 4 }),
+  }),
+  { minLength: 2, maxLength: 5 },
+)
+
+const notesSchema = testSchema({
+  notes: {
+    columns: {
+      shop: { data_type: 'text', primary_key: true },
+      id: { data_type: 'bigint', primary_key: true, nullable: false },
+      text: 'text',
+    },
+    disposition: 'merge',
+  },
+  notes__lines: { columns: { n: 'bigint' }, parent: 'notes' },
+})
+
+const keyOf = ({ shop, id }: Note): string => `${shop}/${id}`
+
+/** Appended rows stay beside others of their key, until one is merged. */
+function expectedNotes(
+  history: readonly { readonly disposition: string; readonly notes: readonly Note[] }[],
+): readonly Note[] {
+  let rows: readonly Note[] = []
+  for (const { disposition, notes } of history) {
+    const winners = new Map(notes.map(one => [keyOf(one), one]))
+    const others = rows.filter(row => !winners.has(keyOf(row)))
+    rows = disposition === 'append' ? rows.concat(notes) : others.concat([...winners.values()])
+  }
+  return rows
+}
+
+test('a merge into few rows replaces every row with a key that arrived, also several with one key', async () => {
+  await fc.assert(
+    fc.asyncProperty(notesLoads, async history => {
+      await withConnection(duckdb(':memory:'), async connection => {
+        for (const [index, { disposition, notes }] of history.entries()) {
+          await runLoad(connection, notesSchema, {
+            loadId: `1.${index}`,
+            records: { notes: notes.map(({ lines, ...row }) => ({ ...row, lines: lines.map(n => ({ n })) })) },
+            tables: [{ table: 'notes', disposition }],
+          })
+        }
+        const wanted = expectedNotes(history)
+        expect(sorted(await rowsOf(connection, 'notes', ['shop', 'id', 'text']))).toEqual(
+          sorted(wanted.map(({ shop, id, text = null }) => ({ shop, id: `${id}n`, text }))),
+        )
+        const tables = await connection.inspect()
+        const lines = tables.has('notes__lines') ? await rowsOf(connection, 'notes__lines', ['n']) : []
+        expect(sorted(lines.map(({ n }) => n))).toEqual(sorted(wanted.flatMap(row => row.lines.map(n => `${n}n`))))
+      })
+    }),
+    { numRuns: 50 },
+  )
+}, 120_000)

@@ -31,6 +31,9 @@ export const duckdbDialect: Dialect = {
   caseSensitive: false,
   addsManyColumns: false,
   setsNotNull: true,
+  // The rows of a vector. To insert into a table of a file, the commit takes two blocks of 256 kB for each column, however
+  // few rows there are. An update takes a quarter of that for each column and vector, and the texts before and after it.
+  cheapUpdate: { rows: 2048, bytes: 32 << 20 },
   letsCommitsOverlap: false,
 }
 

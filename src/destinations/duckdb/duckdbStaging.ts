@@ -222,7 +222,8 @@ const MOST_ROWS_A_FILE = 2n ** 40n
 function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedFiles {
   const stored = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
   const paths = files.map(({ path }) => path)
-  return { ...relationOf(paths, stored, schema), paths, stored, amount: table.amount }
+  const size = files.length === table.files.length ? table.amount : undefined
+  return { ...relationOf(paths, stored, schema), paths, stored, amount: table.amount, size }
 }
 
 /** Staged rows of one table, from several loads: files with the same columns are one relation. */

@@ -21,6 +21,7 @@ export const ducklakeDialect: Dialect = {
   },
   storage: () => '',
   setsNotNull: false,
+  cheapUpdate: undefined,
   letsCommitsOverlap: true,
 }
 

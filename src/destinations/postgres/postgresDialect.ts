@@ -70,6 +70,7 @@ export const postgresDialect: Dialect = {
   caseSensitive: true,
   addsManyColumns: true,
   setsNotNull: true,
+  cheapUpdate: undefined,
   letsCommitsOverlap: false,
 }
 

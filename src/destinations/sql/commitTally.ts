@@ -21,6 +21,11 @@ export class TableTally implements TableChanges {
     this.updated += rows - inserted
   }
 
+  /** Whether the table is new and nothing was inserted yet. */
+  get isEmpty(): boolean {
+    return this.isNew && this.inserted === 0 && this.updated === 0
+  }
+
   insertedRows(rows: number): void {
     if (this.inserted !== undefined) this.inserted += rows
   }

@@ -133,6 +133,10 @@ export class NameMap<T> {
     for (const [name, value] of entries) this.set(name, value)
   }
 
+  get size(): number {
+    return this.#entries.size
+  }
+
   get(name: string): T | undefined {
     return this.#entries.get(this.#key(name))
   }

@@ -1,11 +1,12 @@
 import type { TablePlan } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import type { MergeStrategy } from '../../schema/schemaTypes.js'
-import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
+import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
 import { deleteNested, keptNested } from './deleteRows.js'
 import { deleteOutdated, deleteScope, filteredChain, withScope } from './mergeScope.js'
-import { hasDuplicates, insertable, insertStaged, keepTest, sameKey, stagedKeys } from './rows.js'
-import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
+import { deleteByKey, hasDuplicates, insertStaged, keepTest, sameKey, stagedKeys } from './rows.js'
+import type { SqlSession, StagedTable } from './sqlSession.js'
+import { isUpdatable, replaceInPlace, rowsBefore, updateRoot } from './updateRows.js'
 
 /** Names of the temporary tables of a merge. The merge drops them before it ends. */
 const MATCHED = '_sluice_matched'
@@ -41,17 +42,21 @@ export async function mergeByKey(
     })
   }
   const kept = await keptRows(session, chain, root.staged, arrived.root.staged)
-  const hadRows = await hasRow(session, `SELECT 1 FROM ${root.target}`)
-  const gone = hadRows ? await makeRoom(session, chain, arrived, plan, strategy, kept) : 0
+  const before = await rowsBefore(session, root)
+  const hadRows = before > 0
+  const isInPlace =
+    strategy === 'delete-insert' && hadRows && kept.rows === undefined && isUpdatable(session, chain, plan, before)
+  const gone = hadRows ? await makeRoom(session, chain, arrived, plan, strategy, { ...kept, isInPlace }) : 0
   if (strategy === 'insert-only') {
     await insertNew(session, chain, root.staged, kept)
   } else {
-    if (hadRows && strategy !== 'delete-insert') {
+    if (isInPlace) await replaceInPlace(session, chain, root.staged, before)
+    else if (hadRows && strategy !== 'delete-insert') {
       await updateRoot(session, chain, root.staged, kept, plan.skipUnchanged === true)
     } else await insertStaged(session, root, kept.rows)
     for (const table of chain.nested) await insertNested(session, table, kept)
   }
-  await dropTemporary(session, KEPT)
+  if (kept.table !== undefined) await dropTemporary(session, KEPT)
   return gone
 }
 
@@ -62,7 +67,7 @@ async function makeRoom(
   arrived: Chain,
   plan: TablePlan,
   strategy: Exclude<MergeStrategy, 'scd2'>,
-  kept: Kept,
+  kept: KeptInPlace,
 ): Promise<number> {
   const { staged } = chain.root
   if (strategy === 'insert-only' || staged === undefined) return 0
@@ -88,11 +93,16 @@ interface Kept {
   readonly table: string | undefined
 }
 
+interface KeptInPlace extends Kept {
+  /** The rows of the root are updated, not deleted. */
+  readonly isInPlace: boolean
+}
+
 /** `all`: the staged rows with those that a filter leaves out. */
 async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable, all: StagedTable): Promise<Kept> {
   const { identifier, temporary } = session.dialect
   const keep = keepTest(session, chain, 's')
-  const unique = chain.deduplicated || chain.primaryKey.length === 0
+  const unique = chain.deduplicated || chain.primaryKey.length === 0 || all.size?.rows === 1
   // Rows that a filter leaves out may have the ids of others, where ids follow from the key.
   const duplicates = !unique && (await hasDuplicates(session, all, chain.primaryKey))
   const key = chain.root.rowKey
@@ -142,7 +152,7 @@ async function deleteMatched(
   chain: Chain,
   staged: StagedTable,
   strategy: MergeStrategy,
-  kept: Kept,
+  kept: KeptInPlace,
 ): Promise<void> {
   const { root } = chain
   const groups = keyGroups(chain, strategy)
@@ -168,62 +178,8 @@ async function deleteMatched(
       )
     }
   }
-  if (strategy !== 'delete-insert') return
-  for (const group of groups) {
-    root.tally.replaced += await session.run(
-      `DELETE FROM ${root.target} AS d USING ${stagedKeys(session, staged, group)} AS s WHERE ${sameKey(session, root, group, 'd', 's')}`,
-    )
-  }
-}
-
-/** Columns of the schema that did not arrive become null. Columns that only the table has stay. */
-async function updateRoot(
-  session: SqlSession,
-  chain: Chain,
-  staged: StagedTable,
-  kept: Kept,
-  skipUnchanged: boolean,
-): Promise<void> {
-  const { root } = chain
-  const { identifier } = session.dialect
-  const names = [...root.schema.columns.values()]
-    .filter(column => column.data_type !== undefined && root.columns.has(column.name))
-    .map(column => column.name)
-  const updates = names.map(name => `${identifier(name)} = s.${identifier(name)}`)
-  const inserted = insertable(root)
-  const where = kept.rows === undefined ? '' : ` WHERE ${kept.rows}`
-  const compared = skipUnchanged ? comparedColumns(root) : []
-  const differ = compared.map(name => `d.${identifier(name)} IS DISTINCT FROM s.${identifier(name)}`)
-  const ifChanged = differ.length === 0 ? '' : ` AND (${differ.join(' OR ')})`
-  const before = await changeCounts(session, root)
-  const rows = await session.run(
-    `MERGE INTO ${root.target} AS d USING (SELECT s.* FROM ${staged.relation} AS s${where}) AS s ON ${sameKey(session, root, chain.primaryKey, 'd', 's')} WHEN MATCHED${ifChanged} THEN UPDATE SET ${updates.join(', ')} WHEN NOT MATCHED THEN INSERT (${inserted.map(identifier).join(', ')}) VALUES (${inserted.map(name => `s.${identifier(name)}`).join(', ')})`,
-  )
-  const after = await changeCounts(session, root)
-  const [added, changed] = [after.inserted - before.inserted, after.updated - before.updated]
-  // Where rows live elsewhere, as in partitions, the engine counts them elsewhere too.
-  const isKnown = added >= 0 && added <= rows && (Number.isNaN(changed) || added + changed === rows)
-  root.tally.merged(rows, isKnown ? added : undefined)
-}
-
-/** As in dlt: the version of a row, if it has one, else all columns but keys, the deletion mark and the load. */
-function comparedColumns({ schema, columns }: ChainTable): readonly string[] {
-  const version = columnsWith(schema, 'x-row-version')[0]
-  if (version !== undefined) return [version]
-  const apart = ['primary_key', 'row_key', 'parent_key', 'root_key', 'hard_delete']
-  return [...schema.columns.values()]
-    .filter(column => column.data_type !== undefined && columns.has(column.name))
-    .filter(column => column.name.toLowerCase() !== '_dlt_load_id' && !apart.some(hint => column[hint] === true))
-    .map(column => column.name)
-}
-
-/** Not a number: the engine does not count. */
-async function changeCounts(session: SqlSession, { target }: ChainTable) {
-  const [counts] = await session.rows(session.dialect.changeCounts(target))
-  const [inserted = Number.NaN, updated = Number.NaN] = (counts ?? []).map(count =>
-    count === null ? Number.NaN : Number(count),
-  )
-  return { inserted, updated }
+  if (strategy !== 'delete-insert' || kept.isInPlace) return
+  for (const group of groups) root.tally.replaced += await deleteByKey(session, root, staged, group)
 }
 
 async function insertNested(session: SqlSession, table: ChainTable, kept: Kept): Promise<void> {

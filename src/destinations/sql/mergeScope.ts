@@ -17,7 +17,7 @@ export async function filteredChain(session: SqlSession, chain: Chain, { sourceF
   const { relation } = root.staged
   await tryCondition(session, root, 'source_filter', `${relation} AS f`, sourceFilter)
   const filtered = `(SELECT f.* FROM ${relation} AS f WHERE (${sourceFilter}\n))`
-  return { ...chain, root: { ...root, staged: { ...root.staged, relation: filtered } } }
+  return { ...chain, root: { ...root, staged: { ...root.staged, relation: filtered, size: undefined } } }
 }
 
 /**

@@ -47,6 +47,18 @@ export function keepTest(session: SqlSession, chain: Chain, alias: string): stri
   return hardDelete.data_type === 'bool' ? `(${column} IS NULL OR NOT ${column})` : `${column} IS NULL`
 }
 
+/** Deletes the rows whose keys arrived. Resolves to their number. */
+export async function deleteByKey(
+  session: SqlSession,
+  table: ChainTable,
+  staged: StagedTable,
+  key: readonly string[],
+): Promise<number> {
+  return await session.run(
+    `DELETE FROM ${table.target} AS d USING ${stagedKeys(session, staged, key)} AS s WHERE ${sameKey(session, table, key, 'd', 's')}`,
+  )
+}
+
 /** Inserts the staged rows that meet the condition. Columns that did not arrive are null. */
 export async function insertStaged(
   session: SqlSession,

@@ -56,8 +56,15 @@ export interface StagedTable {
   readonly columns: ReadonlySet<string>
   /** A column of `relation` that identifies a row and increases in order of arrival. */
   readonly ordinal: string
+  /** How much there is, if the staging knows. */
+  readonly size?: StagedSize | undefined
   /** `rootRuns` of all batches, if they had them. */
   readonly rootRuns?: StagedTable | undefined
+}
+
+interface StagedSize {
+  readonly rows: number
+  readonly bytes: number
 }
 
 /** How an engine spells SQL, as data. Statements use nothing else that is specific to an engine. */
@@ -84,6 +91,11 @@ export interface Dialect {
   readonly addsManyColumns: boolean
   /** `ALTER COLUMN … SET NOT NULL` for a new column of a table without rows. */
   readonly setsNotNull: boolean
+  /**
+   * Up to so many rows in a table, and so many staged bytes, a `delete-insert` updates rows where they are, because that
+   * is cheaper. Such an engine counts the rows of a table without reading them. Undefined: it never is.
+   */
+  readonly cheapUpdate: StagedSize | undefined
   /**
    * Two commits to one dataset may overlap, and each would not see the rows of the other. So each changes one row, and
    * the engine refuses the second one.
