@@ -20,7 +20,7 @@ const documents = [
 /** That `import 'sluice'` loads, of all that are built. */
 const MOST_FILES = 5
 /** In them. What only some programs need is loaded with its first use. */
-const MOST_BYTES = 1_070_000
+const MOST_BYTES = 1_090_000
 
 interface Manifest {
   readonly scripts: Readonly<Record<string, string>>
