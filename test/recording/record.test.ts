@@ -256,7 +256,9 @@ describe('a file that is no good recording is refused with one sentence:', () =>
 
   test('one that is not there', async () => {
     const { file } = await pipelineFolder('client: { base_url: "http://127.0.0.1:9" }\nresources: [a]\n')
-    await expect(testPipeline(file)).rejects.toThrow('recording.warc does not exist; `sluice record` makes a recording of a pipeline file')
+    await expect(testPipeline(file)).rejects.toThrow(
+      'recording.warc does not exist; `sluice record` makes a recording of a pipeline file',
+    )
   })
 })
 
