@@ -1,11 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import fc from '../properties.js'
 import { type Api, api } from '../rest/listServer.js'
+import { ENCODERS, traces } from '../security/spellings.js'
 import { main } from './process.js'
 
 const SECRET = 'key-4711-$ecret'
@@ -42,13 +44,15 @@ interface Tools {
 
 interface Setting {
   readonly origin: string
+  /** Of the API. */
+  readonly secret?: string
   readonly args?: readonly string[]
   /** What the person answers. Absent: the client cannot ask. */
   readonly approves?: readonly boolean[]
 }
 
 /** The tools of the built command, as an agent has them. */
-async function toolsOf({ origin, args = [], approves }: Setting): Promise<Tools> {
+async function toolsOf({ origin, secret = SECRET, args = [], approves }: Setting): Promise<Tools> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-mcp-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   await writeFile(
@@ -69,7 +73,7 @@ resources:
     command: process.execPath,
     args: [main, 'mcp', ...args],
     cwd: folder,
-    env: { PATH, API_KEY: SECRET },
+    env: { PATH, API_KEY: secret },
     stderr: 'pipe',
   })
   const client = new Client(
@@ -99,6 +103,11 @@ resources:
     },
   }
 }
+
+const keys = fc
+  .array(fc.constantFrom(...`abcdefgXYZ019!'()*~"\\%&<>+/=?#:;-_.üéß日本😀`), { minLength: 12, maxLength: 40 })
+  .map(parts => `k${parts.join('')}e`)
+  .filter(text => new Set(text).size > 6)
 
 describe('sluice mcp', { timeout: 120_000 }, () => {
   it('answers agents, runs only what a person approves, and shows no secret', async () => {
@@ -171,6 +180,54 @@ describe('sluice mcp', { timeout: 120_000 }, () => {
       expect(answer.text).toContain(says)
     }
     expect(answers.filter(text => text.includes(SECRET) || text.includes('    at '))).toEqual([])
+  })
+
+  it('shows no key in the answer of any tool, however an API writes it', { timeout: 240_000 }, async () => {
+    const some = { numRuns: Number(process.env.SLUICE_PROPERTY_RUNS ?? 2) }
+    await fc.assert(
+      fc.asyncProperty(keys, async key => {
+        const echoes = ENCODERS.map(spell => spell(key))
+        const shops = await api(async url => {
+          if (url.pathname !== '/shops') return { status: 404, json: { error: echoes } }
+          const offset = Number(url.searchParams.get('offset'))
+          const items = echoes.map((echo, id) => ({ id, echo, [`n_${id % 3}`]: { inner: [echo, { [echo]: id }] } }))
+          return { json: { items: items.slice(offset, offset + 2), total: items.length, you: echoes } }
+        })
+        const { call, answers, client, folder } = await toolsOf({
+          origin: shops.origin,
+          secret: key,
+          args: ['--allow-run'],
+        })
+        const file = await readFile(join(folder, 'shops.yaml'), 'utf8')
+        await writeFile(join(folder, 'refused.yaml'), file.replace('path: shops', 'path: nowhere'))
+        const shopsFile = { pipeline: 'shops' }
+        await call('run', { ...shopsFile, keepJournal: true })
+        for (const pipeline of ['shops', 'refused']) {
+          for (const tool of ['plan', 'check', 'history', 'run']) await call(tool, { pipeline })
+          for (const format of ['yaml', 'json', 'dbml', 'mermaid', 'typescript'])
+            await call('schema', { pipeline, format })
+          await call('prove', { pipeline, budget: 4 })
+        }
+        await call('pipelines')
+        for (const sql of [
+          'SELECT * FROM shops',
+          'SELECT hex(echo), to_base64(echo::BLOB), url_encode(echo), upper(echo) FROM shops WHERE id = 0',
+          "SELECT CAST(error('no ' || echo) AS INT) FROM shops WHERE id = 0",
+          'SELECT schema FROM _dlt_version',
+          'SELECT * FROM _sluice_receipts',
+        ])
+          await call('query', { ...shopsFile, sql })
+        for (const id of echoes.keys()) await call('trace', { ...shopsFile, table: 'shops', key: String(id) })
+        await Promise.all([client.close(), shops.close()])
+        const text = answers.join('\n')
+        expect(text).toContain('***')
+        for (const trace of traces(key, ...echoes)) {
+          const at = text.indexOf(trace)
+          expect(at < 0 ? '' : text.slice(Math.max(0, at - 200), at + trace.length + 20), `as ${trace}`).toBe('')
+        }
+      }),
+      some,
+    )
   })
 
   it('runs without asking where --allow-run says so', async () => {
