@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { differenceLines } from '../../src/cli/commands/recording/test.js'
 import { clip, displayWidth, printable, printableLines, wrapped } from '../../src/cli/terminal/printable.js'
 import { textTable } from '../../src/cli/terminal/table.js'
 import fc from '../properties.js'
@@ -69,4 +70,11 @@ describe('a table', () => {
       '                   people, shops',
     ])
   })
+})
+
+it('a difference shows what is at the end of a long row', () => {
+  const row = `{"id":"1","name":"${'x'.repeat(60)}","city":"Oslo"}`
+  const lines = differenceLines([`- ${row}`], { isTerminal: true, columns: () => 40, styled: (_style, text) => text })
+  expect(lines.at(-1)).toContain('"Oslo"}')
+  expect(lines.every(line => displayWidth(line) <= 40)).toBe(true)
 })

@@ -1,7 +1,7 @@
 import { stringifyJson } from '../../../json/write.js'
 import type { TestedPipeline } from '../../../recording/testRecording.js'
 import { type ExitCode, reportFailure, worstOf } from '../../failure.js'
-import { clip, counted, printable } from '../../terminal/printable.js'
+import { clip, counted, printable, wrapped } from '../../terminal/printable.js'
 import { tell, tellDone } from '../../terminal/tell.js'
 import { type Output, widthOf } from '../../terminal/terminal.js'
 import { type CommandContext, namedFiles } from '../command.js'
@@ -76,14 +76,18 @@ export function tellTested(
     )
 }
 
-/** Lines of a difference, as wide as the terminal is. */
-export function differenceLines(difference: readonly string[], out: Output): readonly string[] {
-  return difference.map(line => {
-    const text = clip(printable(`  ${line}`), out.isTerminal ? widthOf(out) : LONGEST)
-    if (line.startsWith('+')) return out.styled('green', text)
-    return line.startsWith('-') ? out.styled('red', text) : text
-  })
+/** Lines of a difference. What differs may be at the end of a long row, so that rows go on in the next line. */
+export function differenceLines(
+  difference: readonly string[],
+  out: Pick<Output, 'isTerminal' | 'columns' | 'styled'>,
+): readonly string[] {
+  return difference.flatMap(line =>
+    wrapped(clip(printable(`  ${line}`), LONGEST), widthOf(out), 6).map(text => {
+      if (line.startsWith('+')) return out.styled('green', text)
+      return line.startsWith('-') ? out.styled('red', text) : text
+    }),
+  )
 }
 
 /** A row may have any length. */
-const LONGEST = 400
+const LONGEST = 2_000
