@@ -4,8 +4,7 @@ import type { CommandContext } from './commands/command.js'
 import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
 import { meantInstead } from './misplacedWords.js'
-import { wrapped } from './terminal/printable.js'
-import { widthOf } from './terminal/terminal.js'
+import { type Output, widthOf } from './terminal/terminal.js'
 
 interface Versioned {
   readonly version: string
@@ -22,23 +21,38 @@ export async function sluice(
   const context = { ...rest, typedAs }
   const meant = meantInstead(args, IMPORT_KINDS)
   if (meant !== undefined) {
-    context.terminal.err.write(`error: ${meant}\n(--help lists commands and options)\n`)
+    await tellRefusal(`error: ${meant}`, context.terminal.err)
     return 2
   }
   let exitCode: ExitCode = 0
-  const program = commands(context, code => {
-    exitCode = code
-  })
+  let refusal = ''
+  const program = commands(
+    context,
+    code => {
+      exitCode = code
+    },
+    text => {
+      refusal += text
+    },
+  )
   try {
     await program.parseAsync(filesFirst(helpOf(args, program)), { from: 'user' })
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? 0 : 2
+      if (error.exitCode === 0) return 0
+      if (refusal !== '') await tellRefusal(refusal.trimEnd(), context.terminal.err)
+      return 2
     }
     const { reportFailure } = await import('./failure.js')
     return reportFailure(error, context.terminal.err, { typedAs, debug: args.includes('--debug') })
   }
+}
+
+async function tellRefusal(text: string, err: Output): Promise<void> {
+  const { wrapped } = await import('./terminal/printable.js')
+  for (const line of text.split('\n')) for (const part of wrapped(line, widthOf(err), 2)) err.line(part)
+  err.line('(--help lists commands and options)')
 }
 
 /** `help nope` is said of `nope` what is said of an unknown command, with the one that was meant. */
@@ -70,7 +84,11 @@ function filesFirst([command, ...args]: readonly string[]): string[] {
 }
 
 /** Every command: its arguments are here, its work is in its own file, which is loaded on call. */
-function commands(context: CommandContext & Versioned, exit: (code: ExitCode) => void): Command {
+function commands(
+  context: CommandContext & Versioned,
+  exit: (code: ExitCode) => void,
+  refuse: (text: string) => void,
+): Command {
   const { out, err } = context.terminal
   const program = new Command('sluice')
     .description('Loads REST APIs into typed tables.')
@@ -84,15 +102,13 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       writeErr: text => err.write(text),
       getOutHelpWidth: () => out.columns(),
       getErrHelpWidth: () => err.columns(),
-      outputError: (text, write) =>
-        write(text.replace(/^error: .*$/gm, line => wrapped(line, widthOf(err), 2).join('\n'))),
+      outputError: refuse,
     })
     // Otherwise lines as wide as the terminal are not wrapped at all beside long names of commands.
     .configureHelp({
       minWidthToWrap: 20,
       subcommandTerm: each => new Help().subcommandTerm(each).replace(' [options]', ''),
     })
-    .showHelpAfterError('(--help lists commands and options)')
     .addHelpText('after', START)
     .addHelpText('after', EXIT_CODES)
 
