@@ -91,8 +91,13 @@ export function schemaAddress(folder: string): SchemaAddress {
     if (above === root) return { address: pathTo(folder, join(root, SCHEMA)), isInstalled: false }
     if (above === dirname(above)) break
   }
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-  return { address: `https://unpkg.com/sluice@${version}/${SCHEMA}`, isInstalled: false }
+  return { address: `https://unpkg.com/sluice@${packageVersion()}/${SCHEMA}`, isInstalled: false }
+}
+
+/** The version of this package. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
+  return version
 }
 
 /** The folder of this package. */

@@ -172,12 +172,12 @@ export function pipelineServices(
       load: async (ctx: Context, input: unknown): Promise<BackfillFacts> => {
         const { pipeline: name, digest, resource, start, end, step } = parsed(windowInput, input)
         const what = `${resource} ${start} … ${end}`
-        const range = { from: parseJson(start) as CursorBound, to: parseJson(end) as CursorBound, step }
+        const range = { from: boundOf(start), to: boundOf(end), step }
         // A window that is in the ledger already is loaded by nobody again: then there are no loads.
         const load = async (): Promise<BackfillFacts> => {
           const { pipeline, digest: own } = servedBy(name)
           if (own !== digest) {
-            const message = `the file of ${name} has changed since the backfill was planned, or this worker has another one; give all workers one file, and submit the backfill again`
+            const message = `the file of ${name}, or the version of Sluice, has changed since the backfill was planned, or this worker has others; give all workers one file and one version, and submit the backfill again`
             throw new sdk.TerminalError(message, { errorCode: 409 })
           }
           const { loads } = await pipeline.backfill(resource, {
@@ -380,6 +380,12 @@ function factsOf(
     verdicts: Object.fromEntries(receipts.map(({ resource, verdict }) => [resource, verdict])),
     records: receipts.reduce((sum, { records }) => sum + records, 0),
   }
+}
+
+/** The key of a partition may be a list. The backfill knows it by its text. */
+function boundOf(text: string): CursorBound {
+  const value = parseJson(text)
+  return typeof value === 'object' ? text : (value as CursorBound)
 }
 
 function windowOf(

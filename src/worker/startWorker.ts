@@ -4,6 +4,7 @@ import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { loadPipelineFile, type PipelineFileOptions } from '../config/pipelineFile.js'
 import { refuseMissing } from '../config/pipelineFiles.js'
+import { packageVersion } from '../config/projectFolder.js'
 import { ConfigError, portError } from '../model/errors.js'
 import { nextTime, pipelineServices, type ServedPipeline, type WorkEvent } from './pipelineServices.js'
 import { budgetObject, leaseAnswer, leasedBudget } from './requestBudget.js'
@@ -59,6 +60,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const schedules = new Map<string, string>()
   for (const file of options.files) {
     const digest = createHash('sha256')
+      .update(`${packageVersion()}\n`)
       .update(await readFile(file))
       .digest('hex')
     const { pipelines, schedule } = await loadPipelineFile(file, { ...options.from, budget })

@@ -63,7 +63,12 @@ export interface WorkerProcess {
 
 /** `sluice worker` as a process of its own. */
 export function startWorkerProcess(restate: Restate, ...args: readonly string[]): WorkerProcess {
-  const child = spawn(process.execPath, [main, 'worker', ...args, '--restate', restate.admin], {
+  return startWorkerOf(main, restate, ...args)
+}
+
+/** The worker of another build. */
+export function startWorkerOf(script: string, restate: Restate, ...args: readonly string[]): WorkerProcess {
+  const child = spawn(process.execPath, [script, 'worker', ...args, '--restate', restate.admin], {
     cwd: restate.folder,
     env: { PATH: process.env.PATH ?? '' },
   })

@@ -1,11 +1,12 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { loadPipelineFile } from '../../src/index.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
 import { ENCODERS, traces } from '../security/spellings.js'
-import { freePort, type Restate, root, startRestate, startWorkerProcess } from './restate.js'
+import { freePort, type Restate, root, startRestate, startWorkerOf, startWorkerProcess } from './restate.js'
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
@@ -332,6 +333,63 @@ describe('a backfill', () => {
     isHanging = false
     await worker(file, '--port', port)
     expect((await job).stdout).toContain('has changed since the backfill was planned')
+  })
+
+  it('refuses windows that another version has planned', async () => {
+    let reached = (): void => {}
+    let isHanging = true
+    const asked = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const file = await visits('upgraded', await jsonApi(query => (isHanging ? reached() : between(VISITS, query))))
+    const port = String(await freePort())
+    const first = await worker(file, '--port', port)
+    const job = restate.sluice('submit', file, ...range)
+    await asked
+    await first.kill('SIGKILL')
+    const other = await mkdtemp(join(tmpdir(), 'sluice-version-'))
+    onTestFinished(() => rm(other, { recursive: true, force: true }))
+    await cp(join(root, 'dist'), join(other, 'dist'), { recursive: true })
+    await symlink(join(root, 'node_modules'), join(other, 'node_modules'), 'dir')
+    const about = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as object
+    await writeFile(join(other, 'package.json'), JSON.stringify({ ...about, version: '99.0.0' }))
+    isHanging = false
+    const second = startWorkerOf(join(other, 'dist', 'cli', 'main.js'), restate, file, '--port', port)
+    onTestFinished(() => second.kill('SIGKILL'))
+    await second.says('Ctrl-C ends it')
+    expect((await job).stdout).toContain('give all workers one file and one version')
+  })
+
+  it('loads each partition once, by values and by parents', async () => {
+    const url = await jsonApi(query => [{ id: `${query.get('a')} ${query.get('b')}` }])
+    const file = await pipelineFile(
+      'partitioned',
+      `destination: duckdb:partitioned.duckdb
+source:
+  client: { base_url: "${url}", paginator: single_page }
+  resources:
+    - name: pairs
+      selected: false
+      primary_key: [a, b]
+      records: [{ a: x, b: 1 }, { a: x, b: 2 }, { a: y, b: 1 }]
+    - name: values
+      endpoint: { params: { a: "{resources.pairs.a}", b: "{resources.pairs.b}" }, partition: { by: values } }
+    - name: slices
+      endpoint: { params: { a: "{resources.pairs.a}", b: "{resources.pairs.b}" }, partition: { by: parents, slices: 5 } }
+`,
+    )
+    await worker(file)
+    for (const [table, windows] of [
+      ['values', 3],
+      ['slices', 5],
+    ] as const) {
+      const submit = () => restate.sluice('submit', file, '--backfill', table, '--wait', '--json')
+      const result = { windows, records: 3 }
+      const first = await submit()
+      expect(JSON.parse(first.stdout), first.stdout).toMatchObject({ ended: 'done', result })
+      expect(JSON.parse((await submit()).stdout)).toMatchObject({ ended: 'done', result: { windows: 0 } })
+      expect((await rowsOf(file, table)).map(row => (row as { id: string }).id)).toEqual(['x 1', 'x 2', 'y 1'])
+    }
   })
 })
 
