@@ -201,7 +201,7 @@ describe('the package', () => {
     const { stdout } = await run(process.execPath, ['--eval', script], { cwd: join(folder, 'project') })
     expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(['pipeline', 'restApi', 'duckdb', 'secret']))
     const help = await run(process.execPath, [join(modules, 'sluice/dist/cli/main.js'), '--help'])
-    expect(help.stdout).toContain('run [options] <file...>')
+    expect(help.stdout).toContain('run <file...>')
   })
 })
 
