@@ -98,6 +98,14 @@ describe('an export job', () => {
       [],
     ],
     [
+      'null for the file of an export that found nothing',
+      { state: 'done', url: null, objectCount: '0' },
+      { total_path: 'objectCount' },
+      {},
+      [],
+    ],
+    ['null for the file, as the API counts nothing', { state: 'done', url: null, objectCount: '0' }, {}, {}, []],
+    [
       'a file without content between others',
       { state: 'done', files: ['/files/1', '/none', '/files/2'], rows: 3 },
       { download: { url_path: 'files' }, total_path: 'rows' },

@@ -219,6 +219,8 @@ export class ExportJob {
     const path = compiledPath(urlPath)
     const matches = path.matches(status)
     const urls = matches.flat()
+    const isNull = urls.length === 1 && urls[0] === null
+    if (isNull && (this.#total() === 0 || (this.#model.totalPath === undefined && this.#saysZero()))) return []
     if (matches.length === 0 || urls.some(url => typeof url !== 'string' || !URL.canParse(url, requestUrl(request)))) {
       throw this.#error(`job.download.url_path "${urlPath}" leads to no URL in the last status`)
     }
