@@ -112,7 +112,7 @@ interface Waiting {
 const NO_HASHES = new BoundaryHashes()
 
 /** Called with two cursor values whose order may differ from the order of what they mean. */
-export type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
+type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
 
 export interface TrackOptions {
   readonly primaryKey?: readonly string[] | undefined
