@@ -280,3 +280,13 @@ describe('a table in a box', () => {
     for (const line of table.lines) expect(displayWidth(line)).toBeLessThanOrEqual(width)
   })
 })
+
+it.each([[['import', 'swagger', 'shop.yaml']], [['import', 'shop.yaml']], [['run', '--selct', 'shops', 'shop.yaml']]])(
+  'a wrong command line, %j, fits into 50 columns',
+  async args => {
+    const ended = await command(args, 50)
+    expect(ended.exitCode).toBe(2)
+    expect(ended.err.visible().join('\n')).toMatch(/^error: [\s\S]*\(--help lists commands and options\)/)
+    expect(widest(ended)).toBeLessThanOrEqual(50)
+  },
+)
