@@ -351,6 +351,36 @@ describe('a keyset', () => {
     expect(end).toMatchObject({ end: 'limited', code: 'keyset_order' })
   })
 
+  const unsorted = [3, 1, 8, 5, 9, 2, 7, 30, 4, 31, 6, 10, 12, 11, 33, 13, 34, 14, 32, 35]
+  it.each([
+    ['from some place on', [3, 1, 8, 5, 9, 2, 6, 10, 11, 12, 4], (now: number, sent: number) => now > sent],
+    ['at once', [3, 1, 8, 5, 40, 2, 7, 30, 4, 31], (now: number, sent: number) => now > sent],
+    ['downwards', [9, 11, 4, 7, 3, 10, 6, 2, 1, 0, 8], (now: number, sent: number) => now < sent],
+  ])('is in doubt where the API filters by the field and does not sort by it, %s', async (_what, values, passes) => {
+    const items = at(...values)
+    const api = await testApi(url => {
+      const after = url.searchParams.get('after')
+      return {
+        json: { data: items.filter(item => after === null || passes(Number(item.at), Number(after))).slice(0, 5) },
+      }
+    })
+    const { records, end } = await reading(api.origin, { limit: 5 })
+    expect(new Set(ids(records)).size).toBeLessThan(items.length)
+    expect(end).toMatchObject({ end: 'limited', code: 'keyset_order' })
+  })
+
+  it('believes a place in a list that is sorted by something else', async () => {
+    const items = at(...unsorted)
+    const api = await testApi(url => {
+      const after = url.searchParams.get('after')
+      const from = after === null ? 0 : items.findIndex(item => item.at === Number(after)) + 1
+      return { json: { data: items.slice(from, from + 5) } }
+    })
+    const { records, end } = await reading(api.origin, { limit: 5 })
+    expect(records).toEqual(items)
+    expect(end.end).toBe('proven')
+  })
+
   it.each([
     ['by ties', { ties: true }],
     ['by what a page shows', {}],

@@ -48,6 +48,7 @@ export class ListEvidence {
   #leavesOut = false
   #sizesVary = false
   #uncounted: ListEnd | undefined
+  #suspicion: ListEnd | 'denied' | undefined
   #sawList = false
   #met: 'list' | 'record' | undefined
   #missing = false
@@ -188,6 +189,12 @@ export class ListEvidence {
     else this.#uncounted ??= doubt
   }
 
+  /** A doubt that counts unless one of these is denied, or a total says that the list is whole. */
+  suspect(suspicion: ListEnd | 'denied' | undefined): void {
+    if (suspicion === 'denied') this.#suspicion = suspicion
+    else this.#suspicion ??= suspicion
+  }
+
   /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
     const saw = [
@@ -218,7 +225,8 @@ export class ListEvidence {
     const contradiction = this.#contradiction(end, paginator)
     if (contradiction !== undefined) return contradiction
     if (this.#doubt !== undefined) return this.#doubt
-    if (this.#uncounted !== undefined && !this.#isCountedWhole()) return this.#uncounted
+    const uncounted = this.#uncounted ?? (this.#suspicion === 'denied' ? undefined : this.#suspicion)
+    if (uncounted !== undefined && !this.#isCountedWhole()) return uncounted
     if (end.end === 'proven') return end
     return this.#proof() ?? end
   }

@@ -648,6 +648,7 @@ export class ListWalk {
     // Numbers of pages of different sizes cannot be compared.
     if (this.#paginator?.counts === 'pages' && this.#sizes?.differ(page, previous.page) === true) return
     this.#evidence.doubt(this.#paginator?.doubt?.(page, previous.page))
+    this.#evidence.suspect(this.#paginator?.suspicion?.(page, previous.page))
     const [before, now] = [previous.envelope.number?.value, reading.envelope.number?.value]
     if (this.#paginator?.counts === 'pages' && before !== undefined && before === now && page.records > 0)
       this.#evidence.doubt(because('same_number', now))

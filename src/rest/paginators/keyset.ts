@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import { type CursorRank, compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { RequestError } from '../../model/errors.js'
 import { nearMiss } from '../../model/nearMiss.js'
+import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator, RecordField, RequestPatch } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { because } from '../evidence/evidence.js'
@@ -114,6 +115,7 @@ export const keyset = definePaginator({
         return isLost || (isCapped && (ties || now.hasTies)) ? because('keyset_ties', config.field, ties) : undefined
       },
     }
+    if (config.pick === 'last') follow.suspicion = (page, previous) => suspicionOf(page, previous, config)
     return withEnds(follow, config)
   },
 })
@@ -211,6 +213,43 @@ function mayBeTurned(page: ApiPage, config: KeysetConfig): boolean {
   const steps = fields.slice(1).map((field, index) => order(page, fields[index] ?? field, field, config))
   const size = sizeOf(page, config)
   return page.records >= size && steps.some(step => step > 0) && steps.every(step => step >= 0)
+}
+
+/**
+ * Whether the API seems to filter by the field and to sort by another one: numbers or times of the page before rise and
+ * fall, and yet every record of this page lies on one side of the value that was sent. Where that value is a place in the
+ * list, records follow on both sides.
+ */
+function suspicionOf(page: ApiPage, previous: ApiPage, config: KeysetConfig): ListEnd | 'denied' | undefined {
+  const before = ranksOf(previous, config)
+  const last = before?.at(-1)
+  if (before === undefined || last === undefined) return undefined
+  const now = ranksOf(page, config)
+  if (page.records > 0) {
+    if (now === undefined) return undefined
+    if (!isOnOneSide(now, last)) return 'denied'
+  }
+  const steps = before.slice(1).map((rank, index) => compareRanks(rank, before[index] ?? rank) ?? 0)
+  if (!steps.some(step => step > 0) || !steps.some(step => step < 0)) return undefined
+  // A page that is not full was the last one anyway.
+  const mayLack = page.records > 0 || (isFullPage(previous, config) && isOnOneSide(before.slice(0, -1), last))
+  return mayLack ? because('keyset_order', config.field) : undefined
+}
+
+function isFullPage(page: ApiPage, config: KeysetConfig): boolean {
+  return page.records >= sizeOf(page, config)
+}
+
+function isOnOneSide(ranks: readonly CursorRank[], of: CursorRank): boolean {
+  const sides = ranks.map(rank => compareRanks(rank, of) ?? 0)
+  return sides.every(side => side > 0) || sides.every(side => side < 0)
+}
+
+/** Undefined if a value is neither a number nor a time: then nobody knows how the API compares it. */
+function ranksOf(page: ApiPage, { field }: KeysetConfig): readonly CursorRank[] | undefined {
+  const ranks = (page.fields?.(field) ?? []).map(found => found && cursorRank(found.value, found.text))
+  const known = ranks.filter(rank => rank?.kind === 'number' || rank?.kind === 'instant')
+  return known.length === ranks.length ? (known as readonly CursorRank[]) : undefined
 }
 
 function checked(page: ApiPage, found: RecordField | undefined, index: number, { field }: KeysetConfig): RecordField {
