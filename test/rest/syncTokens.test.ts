@@ -237,6 +237,9 @@ describe('a sync token', () => {
       2,
     )
     expect(made.last.result.receipts[0]?.verdict).toBe('unproven')
+    expect(made.last.result.warnings).toContainEqual(
+      expect.objectContaining({ code: 'cursor_held', message: expect.stringContaining('so the sync token stays') }),
+    )
     expect(await tokenOf(made)).toMatchObject({ last_value: 's1' })
   })
 

@@ -35,7 +35,14 @@ import type { PipelineSetup, RunOptions } from '../setup.js'
 import { ExpectationCheck } from './expectationCheck.js'
 import type { ResourceRun } from './extract.js'
 import type { FrozenWindows } from './incremental/frozenWindows.js'
-import { type Holding, heldCursors, losesEqual, type ReadResource, trackToken } from './incremental/heldCursors.js'
+import {
+  type Holding,
+  heldCursors,
+  heldToken,
+  losesEqual,
+  type ReadResource,
+  trackToken,
+} from './incremental/heldCursors.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
 import { ParentChanges, withParentsRead } from './incremental/parentChanges.js'
@@ -556,6 +563,11 @@ function moveCursors(
         emit,
         holding: holdings.get(name),
       })
+    const isTokenHeld = incremental?.isToken === true && isReplay !== true && cursor?.isHeldBack?.() === true
+    if (isTokenHeld) {
+      const message = heldToken(planned.resource, isMergedByKey(planned))
+      emit({ type: 'warning', code: 'cursor_held', resource: name, namesResource: true, message })
+    }
     const moved = cursor?.state()
     if (moved === undefined || incremental === undefined) return current
     refuseSecretCursor(planned.resource, incremental, moved.last_value, scrubber)
@@ -565,7 +577,7 @@ function moveCursors(
     if (isReplay === true && there !== undefined && isOld) return current
     const holding = holdings.get(name)
     const isMoved = there === undefined || isBeyond(incremental, moved, there)
-    if (holding !== undefined && (isMoved || cursor?.isHeldBack?.() === true)) {
+    if (holding !== undefined && !isTokenHeld && (isMoved || cursor?.isHeldBack?.() === true)) {
       emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })
     }
     const kept = holding?.isBeforeLast === true ? cursor?.stateBeforeLast?.() : moved

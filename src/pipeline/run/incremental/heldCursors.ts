@@ -116,6 +116,12 @@ function held({ resource }: ReadResource, why: string, isMerged: boolean, cure =
   }
 }
 
+/** What to tell of a sync token that stays because its list may not be whole. */
+export function heldToken({ name }: Resource, isMerged: boolean): string {
+  const again = isMerged ? '' : ' Records of this load come again with it.'
+  return `${name}: its list may not be whole, as the receipt says, so the sync token stays where it was: the next run reads from there.${again}`
+}
+
 function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
   return {
     code: 'cursor_ahead',
@@ -177,12 +183,15 @@ function isBelow(one: Resource, above: Resource, byName: ReadonlyMap<string, Rea
 /** Follows a sync token. It drops no records, and moves only when a list that was read to its end gives a new token. */
 export function trackToken(window: IncrementalWindow, stored: CursorState | undefined): CursorTracker {
   let token: JsonValue | undefined
+  let hasEnded = false
   return {
     window,
     filter: records => ({ records, dropped: 0, beyond: false }),
     ended: end => {
+      hasEnded = true
       token = end.token ?? token
     },
+    isHeldBack: () => hasEnded && token === undefined,
     state() {
       if (token === undefined) return stored
       return { initial_value: null, last_value: token, unique_hashes: [], start_value: stored?.last_value ?? null }

@@ -39,7 +39,7 @@ export interface CursorTracker {
    * others with their value.
    */
   rest?(isCut: boolean): Uint8Array | undefined
-  /** Whether the list was cut and records were held back, which are not loaded. */
+  /** Whether the list was cut and records were held back, which are not loaded. Of a sync token: whether no list gave a new one. */
   isHeldBack?(): boolean
   /** What to say if the API seems to send records whatever start it is asked for. */
   startIgnored?(): string | undefined
