@@ -206,6 +206,57 @@ test.each([
   expect(await ids()).toEqual([1, 2])
 })
 
+test.each([1, 2])(
+  'a backfill with %i readers counts no window whose rows another pipeline took meanwhile',
+  async readers => {
+    const folder = await testFolder()
+    const destination = duckdb(join(folder, 'both.duckdb'))
+    const rows = Array.from({ length: 60 }, (_, id) => ({ id }))
+    let interrupt: (() => Promise<unknown>) | undefined
+    const api = await testApi(async url => {
+      const [from, to] = ['from', 'to'].map(name => Number(url.searchParams.get(name) ?? 0)) as [number, number]
+      if (from >= 30) {
+        const once = interrupt
+        interrupt = undefined
+        await once?.()
+      }
+      return { json: url.pathname === '/one' ? [{ id: 1000 }] : rows.filter(({ id }) => id >= from && id < to) }
+    })
+    const of = (name: string, endpoint: object): Pipeline =>
+      pipeline({
+        name,
+        source: restApi({
+          client: { base_url: api.url, paginator: 'single_page' },
+          resources: [{ name, table_name: 'both', write_disposition: 'append', endpoint: { path: name, ...endpoint } }],
+        }),
+        destination,
+        dataset: 'shared',
+        home: join(folder, 'home'),
+      }) as Pipeline
+    const one = of('one', {})
+    const two = of('two', {
+      incremental: {
+        cursor_path: 'id',
+        start_param: 'from',
+        end_param: 'to',
+        initial_value: 0,
+        window: { step: 10 },
+      },
+    })
+    await one.run()
+    interrupt = () => one.run({ refresh: 'drop_resources' })
+    const options = { to: 60, parallel: readers } as const
+    await expect(two.backfill('two', options)).rejects.toMatchObject({
+      message: expect.stringContaining('were changed'),
+    })
+    expect(interrupt).toBeUndefined()
+    await two.backfill('two', { ...options, retryFailed: true })
+    await two.backfill('two', options)
+    const ids = (await two.dataset().table('both').rows()).map(({ id }) => Number(id)).sort((a, b) => a - b)
+    expect(ids).toEqual([...rows.map(({ id }) => id), 1000])
+  },
+)
+
 describe.each(engines)('pipelines that fill one table in %s', (engine, open) => {
   /** Each pipeline has a list of its own name, and a cursor over it. */
   async function both(hints: Readonly<Record<string, unknown>> = {}, own: Readonly<Record<string, object>> = {}) {
