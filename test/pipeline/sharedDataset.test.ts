@@ -199,7 +199,8 @@ test.each([
     home: join(folder, 'home'),
   }) as Pipeline
   const ids = async () => (await both.dataset().table('both').rows()).map(({ id }) => Number(id)).sort()
-  await both.run()
+  const { receipts } = await both.run()
+  expect(receipts.map(({ rows }) => rows)).toEqual([{ both: 1 }, { both: 1 }])
   await clear(both)
   expect(await ids()).toEqual([1])
   await both.run()

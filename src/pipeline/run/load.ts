@@ -306,9 +306,10 @@ function conclude(
   const { byTable: rowsByTable, discarded } = normalized
   const judgements = judgeTree(resources, broken, changedKeysOf(schema, prepared.naming, normalized.changedKeys))
   const extents = extentsOf(resources, input.window !== undefined)
+  const allRows = rowsByResource(schema, rowsByTable, resources)
   const receipts = resources.map(({ planned, meter: resourceMeter }) => {
     const { name } = planned.resource
-    const rows = rowsOf(schema, rowsByTable, resources, name)
+    const rows = allRows.get(name) ?? {}
     const variants = variantsOf(schema, normalized.variants, name)
     const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement, extents.get(name) as Extent)
     // Receipts are stored and printed, and their reasons may quote the API.
@@ -475,22 +476,29 @@ function judgeTree(
 }
 
 /** Rows by table. Of resources with one table each has its own root rows, and the first has what is nested under all. */
-function rowsOf(
+function rowsByResource(
   schema: Schema,
   rowsByTable: ReadonlyMap<string, number>,
   resources: readonly OpenResource[],
-  resource: string,
-): Readonly<Record<string, number>> {
-  const rows: [table: string, rows: number][] = []
-  for (const [table, all] of rowsByTable) {
-    const isFirst = rootResource(schema, table) === resource
-    const written = resources
-      .filter(({ planned }) => (planned.resource.name === resource) !== isFirst)
-      .reduce((sum, one) => sum + (one.meter.written.get(table) ?? 0), 0)
-    if (isFirst) rows.push([table, Math.max(0, all - written)])
-    else if (written > 0) rows.push([table, written])
+): ReadonlyMap<string, Readonly<Record<string, number>>> {
+  const found = new Map<string, Map<string, number>>()
+  const add = (resource: string, table: string, rows: number): void => {
+    found.set(resource, (found.get(resource) ?? new Map()).set(table, rows))
   }
-  return Object.fromEntries(rows)
+  const left = new Map(rowsByTable)
+  for (const { planned, meter: resourceMeter } of resources) {
+    const { name } = planned.resource
+    for (const [table, rows] of resourceMeter.written) {
+      if (rows === 0 || rootResource(schema, table) === name) continue
+      add(name, table, rows)
+      left.set(table, Math.max(0, (left.get(table) ?? 0) - rows))
+    }
+  }
+  for (const [table, rows] of left) {
+    const first = rootResource(schema, table)
+    if (first !== undefined) add(first, table, rows)
+  }
+  return new Map([...found].map(([resource, rows]) => [resource, Object.fromEntries(rows)]))
 }
 
 function sumOf(rows: Readonly<Record<string, number>>): number {
