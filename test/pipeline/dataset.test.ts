@@ -356,6 +356,7 @@ describe('dropping', () => {
       resources: ['things'],
       tables: ['things', 'things__tags'],
       cursors: ['things.id'],
+      losing: [],
       loadId: undefined,
     })
     expect(await make().dataset().tables()).toEqual(['things', 'things__tags'])
