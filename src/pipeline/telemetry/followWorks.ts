@@ -13,8 +13,10 @@ export function followWorks(): Promise<void> | undefined {
 
 async function subscribed(): Promise<void> {
   try {
+    // Awaited right here, within `try`: bundlers then leave it out where it is not installed.
+    const api = await import('@opentelemetry/api')
     const { subscribeTelemetry } = await import('./subscribeTelemetry.js')
-    subscribeTelemetry()
+    subscribeTelemetry(api)
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
     const why = isMissing

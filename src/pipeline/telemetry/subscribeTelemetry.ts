@@ -1,9 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
-import { diag, metrics, trace } from '@opentelemetry/api'
 import { systemClock } from '../clock.js'
 import type { EventMessage, WorkMessage } from '../eventChannel.js'
 import { WorkMetrics } from './workMetrics.js'
-import { WorkSpans } from './workSpans.js'
+import { type TelemetryApi, WorkSpans } from './workSpans.js'
 
 const SCOPE = 'sluice'
 
@@ -13,16 +12,16 @@ interface Followed {
 }
 
 /** Makes spans and measurements of every work that begins from now on, for the SDK that is registered at that time. */
-export function subscribeTelemetry(): void {
+export function subscribeTelemetry(api: TelemetryApi): void {
   const works = new WeakMap<object, Followed>()
   subscribe(
     'sluice:work',
-    neverThrowing<WorkMessage>(message => {
+    neverThrowing<WorkMessage>(api, message => {
       const { work, state, failure } = message
       if (state === 'begun') {
         works.set(work, {
-          spans: new WorkSpans(trace.getTracer(SCOPE), message, systemClock),
-          metrics: new WorkMetrics(metrics.getMeter(SCOPE), message, systemClock),
+          spans: new WorkSpans(api, api.trace.getTracer(SCOPE), message, systemClock),
+          metrics: new WorkMetrics(api.metrics.getMeter(SCOPE), message, systemClock),
         })
         return
       }
@@ -33,7 +32,7 @@ export function subscribeTelemetry(): void {
   )
   subscribe(
     'sluice:event',
-    neverThrowing<EventMessage>(({ work, event }) => {
+    neverThrowing<EventMessage>(api, ({ work, event }) => {
       const followed = works.get(work)
       followed?.spans.hear(event)
       followed?.metrics.hear(event)
@@ -42,7 +41,10 @@ export function subscribeTelemetry(): void {
 }
 
 /** A subscriber that throws would end the process. */
-function neverThrowing<Message>(listener: (message: Message) => void): (message: unknown) => void {
+function neverThrowing<Message>(
+  { diag }: TelemetryApi,
+  listener: (message: Message) => void,
+): (message: unknown) => void {
   return message => {
     try {
       listener(message as Message)

@@ -1,18 +1,12 @@
-import {
-  type Attributes,
-  type Context,
-  context,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
+import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
 import type { RunEvent } from '../../model/events.js'
 import { type Receipt, rowsOf } from '../../model/receipt.js'
 import type { Clock } from '../../model/source.js'
 import type { WorkFailure, WorkMessage } from '../eventChannel.js'
 import { serverOf } from './serverOf.js'
+
+/** The package, which the user has installed: nothing of it is imported where it may be missing. */
+export type TelemetryApi = typeof import('@opentelemetry/api')
 
 type Told<Type extends RunEvent['type']> = Extract<RunEvent, { readonly type: Type }>
 
@@ -40,15 +34,17 @@ interface OpenLoad extends OpenSpan {
  * Events hold no secret and only redacted URLs, so that spans hold none.
  */
 export class WorkSpans {
+  readonly #api: TelemetryApi
   readonly #tracer: Tracer
   readonly #clock: Pick<Clock, 'now'>
   readonly #whole: OpenLoad
   readonly #windows = new Map<string, OpenLoad>()
 
-  constructor(tracer: Tracer, { kind, pipeline, dataset }: WorkMessage, clock: Pick<Clock, 'now'>) {
+  constructor(api: TelemetryApi, tracer: Tracer, { kind, pipeline, dataset }: WorkMessage, clock: Pick<Clock, 'now'>) {
+    this.#api = api
     this.#tracer = tracer
     this.#clock = clock
-    this.#whole = this.#load(`${kind} ${pipeline}`, context.active(), {
+    this.#whole = this.#load(`${kind} ${pipeline}`, api.context.active(), {
       'sluice.work': kind,
       'sluice.pipeline': pipeline,
       'sluice.dataset': dataset,
@@ -120,7 +116,7 @@ export class WorkSpans {
 
   #load(name: string, within: Context, attributes: Attributes): OpenLoad {
     const span = this.#tracer.startSpan(name, { attributes }, within)
-    return { span, context: trace.setSpan(within, span), resources: new Map(), commit: undefined }
+    return { span, context: this.#api.trace.setSpan(within, span), resources: new Map(), commit: undefined }
   }
 
   #started({ loadId, destination, resumedPages, window, dataset }: Told<'run_started'>): void {
@@ -155,7 +151,7 @@ export class WorkSpans {
     )
     load.resources.set(resource, {
       span,
-      context: trace.setSpan(load.context, span),
+      context: this.#api.trace.setSpan(load.context, span),
       lastMs: this.#clock.now(),
     })
   }
@@ -174,7 +170,7 @@ export class WorkSpans {
     const span = this.#tracer.startSpan(
       method,
       {
-        kind: SpanKind.CLIENT,
+        kind: this.#api.SpanKind.CLIENT,
         startTime: endMs - durationMs,
         attributes: {
           'http.request.method': method,
@@ -188,7 +184,7 @@ export class WorkSpans {
       },
       load.resources.get(resource)?.context ?? load.context,
     )
-    if (isFailure(status)) span.setStatus({ code: SpanStatusCode.ERROR })
+    if (isFailure(status)) span.setStatus({ code: this.#api.SpanStatusCode.ERROR })
     span.end(endMs)
   }
 
@@ -221,21 +217,21 @@ export class WorkSpans {
   /** Of a failure, the commit that was under way, the resource whose fault it is, and the load are told. */
   #endLoad({ span, resources, commit }: OpenLoad, failure: WorkFailure | undefined): void {
     for (const [name, open] of resources) {
-      if (failure?.resource === name) setFailure(open.span, failure)
+      if (failure?.resource === name) this.#fail(open.span, failure)
       open.span.end(open.lastMs)
     }
     if (failure !== undefined) {
-      if (commit !== undefined) setFailure(commit, failure)
-      setFailure(span, failure)
+      if (commit !== undefined) this.#fail(commit, failure)
+      this.#fail(span, failure)
     }
     commit?.end()
     span.end()
   }
-}
 
-function setFailure(span: Span, { code, message }: WorkFailure): void {
-  span.setAttribute('error.type', code)
-  span.setStatus({ code: SpanStatusCode.ERROR, message })
+  #fail(span: Span, { code, message }: WorkFailure): void {
+    span.setAttribute('error.type', code)
+    span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message })
+  }
 }
 
 /** Whether the status of an answer is that of an error. 0: there was none. */
