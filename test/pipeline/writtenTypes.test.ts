@@ -32,7 +32,7 @@ test('names are known where the source is written within the pipeline', async ()
   // @ts-expect-error there is no such resource
   await expect(inline.run({ select: ['nope'] })).rejects.toThrow(/no resource "nope"/)
   // @ts-expect-error there is no such table
-  await expect(inline.dataset().table('nope').rows()).rejects.toThrow(/no table "nope"/)
+  await expect(inline.dataset().table('nope').rows()).rejects.toThrow(/there is no duckdb:written\.duckdb yet/)
   const defined = pipeline({
     name: 'defined',
     source: restApi(defineConfig({ client, resources: ['shops'] })),
