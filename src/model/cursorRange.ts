@@ -28,7 +28,7 @@ export interface WindowsOf {
   readonly pipeline: string
   readonly schemaName: string
   readonly resource: string
-  /** JSONPath of the cursor. `(values)` and `(parents)` stand for partitions. */
+  /** JSONPath of the cursor. Of partitions, what they are cut by, in parentheses. */
   readonly cursorPath: string
 }
 

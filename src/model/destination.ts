@@ -146,6 +146,8 @@ export interface ReadQuery {
   readonly table: string
   /** Default: all columns, in table order. */
   readonly columns?: readonly string[] | undefined
+  /** Rows that are alike in these columns come once. Default false. */
+  readonly distinct?: boolean | undefined
   /** All conditions must hold. */
   readonly where?: readonly Condition[] | undefined
   readonly orderBy?: readonly { readonly column: string; readonly descending?: boolean }[] | undefined

@@ -133,6 +133,28 @@ test.each([
   expect(await made.cursor('items')).toBe(30)
 })
 
+test('what is appended below merged records of a list that is cut comes once', async () => {
+  const incremental = { row_order: 'asc', range_start: 'open', initial_value: 0 }
+  const made = await loads(() => [
+    { name: 'items', ...merged, endpoint: listed('items', incremental) },
+    {
+      name: 'parts',
+      write_disposition: 'append',
+      endpoint: { path: 'items/{resources.items.id}/parts', data_selector: 'data', paginator: 'single_page' },
+    },
+  ])
+  const rows = [10, 20, 30, 40].map((at, index) => ({ id: index + 1, at }))
+  made.answers['/items?page=1'] = { json: { data: rows.slice(0, 2) } }
+  made.answers['/items?page=2'] = { json: { data: rows.slice(2) } }
+  made.answers['/items?page=3'] = { json: { data: [] } }
+  for (const { id } of rows) made.answers[`/items/${id}/parts`] = { json: { data: [{ id }] } }
+  expect(await made.run({ maxPages: 1 })).toContain('items cursor_held')
+  expect(await made.cursor('items')).toBe(10)
+  await made.run()
+  expect(await made.ids('items')).toEqual([1, 2, 3, 4])
+  expect(await made.ids('parts')).toEqual([1, 2, 3, 4])
+})
+
 test('a cut of an open range within one value leaves the cursor where it was', async () => {
   const incremental = { row_order: 'asc', range_start: 'open', initial_value: 0 }
   const made = await loads(() => [{ name: 'items', ...merged, endpoint: listed('items', incremental) }])

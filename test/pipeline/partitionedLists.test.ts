@@ -14,6 +14,7 @@ import {
   restApi,
   type WindowOutcome,
 } from '../../src/index.js'
+import type { Resource } from '../../src/model/source.js'
 import { slicesOf } from '../../src/pipeline/backfill/ranges.js'
 import { ALL_SHARES, PartitionParents } from '../../src/pipeline/run/incremental/partitions.js'
 import fc from '../properties.js'
@@ -220,6 +221,26 @@ describe('partitions by parents', () => {
     const run = made(there, [listed, issues({ by: 'parents', slices: 4 })], duckdb(join(there.folder, 'run.duckdb')))
     await run.run()
     expect(await rowsOf(run)).toEqual(await rowsOf(loading))
+  })
+
+  it.each([
+    ['by another key of the parents', [{ ...listed, primary_key: 'name' }, issues({ by: 'parents', slices: 4 })]],
+    ['by values', [written(1, 2), issues({ by: 'values' })]],
+  ] as const)('is not cut %s in the middle', async (_what, resources) => {
+    const there = await api()
+    await made(there, [listed, issues({ by: 'parents', slices: 4 })]).backfill('issues', { to: 500_000 })
+    const other = made(there, [...resources])
+    await expect(other.backfill('issues')).rejects.toThrow(/cut by parents by id before, and would be cut by .* now/)
+    await expect(other.backfillStatus('issues')).rejects.toThrow(/cut by parents by id before/)
+  })
+
+  it('deals a number and its text out to the same slice', () => {
+    const parent = { name: 'projects', hints: { primaryKey: ['id'] } } as unknown as Resource
+    for (let id = 0; id < 50; id++) {
+      const range = { start: 0, end: ALL_SHARES / 2, by: 'parents' } as const
+      const parents = new PartitionParents(range, parent)
+      expect(parents.has({ id })).toBe(parents.has({ id: String(id) }))
+    }
   })
 
   it('goes on where it was stopped, and halves a slice that is too much', async () => {

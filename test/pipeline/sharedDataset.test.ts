@@ -340,7 +340,7 @@ describe.each(engines)('pipelines that fill one table in %s', (engine, open) => 
     const { one, two } = await both()
     await one.run()
     await two.run()
-    const losing = [{ pipeline: 'two', resources: ['two_rows'], tables: ['both'] }]
+    const losing = [{ pipeline: 'two', resources: ['two_rows'], resets: ['two_rows'], tables: ['both'] }]
     expect(await one.drop(['one_rows'], { dryRun: true })).toMatchObject({ tables: ['both'], losing })
     expect(await one.drop(['one_rows'])).toMatchObject({ tables: ['both'], losing })
     await one.run()
@@ -364,7 +364,31 @@ describe.each(engines)('pipelines that fill one table in %s', (engine, open) => 
     expect(await idsIn(one)).toEqual([1, 2, 101, 102, 103])
   })
 
+  test('hear that rows without a cursor need a run that reads all', async () => {
+    const { one, two } = await both({}, { two: { endpoint: { path: 'two', paginator: 'single_page' } } })
+    await one.run()
+    await two.run()
+    const [warning] = await warningsOf(one, { refresh: 'drop_data' })
+    expect(warning).toMatch(/pipeline two .*For two_rows it has no cursor.* full refresh/)
+    await two.run()
+    expect(await idsIn(one)).toEqual([1, 2, 101, 102])
+  })
+
   if (engine === 'files') return
+
+  test('are no part of the share that `max_delete_share` allows', async () => {
+    const whole = (name: string) => ({ deletes: 'hard', endpoint: { path: name, paginator: 'single_page' } })
+    const hints = { primary_key: 'id', write_disposition: 'merge' }
+    const { one, two, rows } = await both(hints, { one: whole('one'), two: whole('two') })
+    rows.two = Array.from({ length: 30 }, (_, number) => ({ id: 100 + number }))
+    await one.run()
+    await two.run()
+    rows.one?.shift()
+    await expect(one.run()).rejects.toMatchObject({
+      code: 'too_many_deletes',
+      message: expect.stringContaining('1 of 2 rows (50 %)'),
+    })
+  })
 
   test.each([
     ['deletes', { primary_key: 'id', write_disposition: 'merge' }, { deletes: 'hard' }],

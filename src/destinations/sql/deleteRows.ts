@@ -105,7 +105,8 @@ export async function takeAway(
   const leaves = isOfOthers === undefined ? absent : `${absent} AND NOT ${isOfOthers('d')}`
   await countKept(session, chain, absent, 'd')
   const leaving = await numberFrom(session, `SELECT count(*) FROM ${root.target} AS d WHERE ${leaves}`)
-  await checkShare(session, chain, plan, live, leaving)
+  const own = isOfOthers === undefined ? live : `${live} AND NOT ${isOfOthers('d')}`
+  await checkShare(session, chain, plan, own, leaving)
   if (marker !== undefined) {
     const column = identifier(marker.name)
     const now = session.dialect.timestamp(at, marker.timezone !== false)

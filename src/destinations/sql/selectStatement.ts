@@ -63,7 +63,7 @@ export function selectStatement<Value>(
     ({ column, descending }) => `${dialect.identifier(columnOf(column).name)}${descending === true ? ' DESC' : ''}`,
   )
   const sql = [
-    `SELECT ${columns.map(({ name, type }) => expression(dialect.identifier(name), type)).join(', ')}`,
+    `SELECT ${query.distinct === true ? 'DISTINCT ' : ''}${columns.map(({ name, type }) => expression(dialect.identifier(name), type)).join(', ')}`,
     `FROM ${table}`,
     ...(where.length === 0 ? [] : [`WHERE ${where.join(' AND ')}`]),
     ...(order.length === 0 ? [] : [`ORDER BY ${order.join(', ')}`]),

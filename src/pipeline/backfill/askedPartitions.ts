@@ -27,7 +27,7 @@ export function askedPartitions(source: Source, resource: Resource, hint: Partit
     throw wrong('step', `has no meaning: \`partition\` cuts the list of ${resource.name}; leave it out`)
   if (options.order === 'newest_first')
     throw wrong('order', `has no meaning: partitions of ${resource.name} are not older or newer; leave it out`)
-  const cut = partitionCut(hint)
+  const cut = partitionCut(hint, parent)
   return { cut, ...parts(cut, parent, options), step: STEP, lookback: undefined, order: ORDER, where: hint.path }
 }
 

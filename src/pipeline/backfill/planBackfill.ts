@@ -6,7 +6,7 @@ import { type CursorState, cursorState } from '../../model/pipelineState.js'
 import type { IncrementalHint, Resource, Source } from '../../model/source.js'
 import { isBeyond } from '../run/incremental/incremental.js'
 import type { Cut } from '../run/incremental/partitions.js'
-import { committedWindows, type DoneWindow } from '../run/incremental/windowLedger.js'
+import { committedWindows, type DoneWindow, refuseOtherCut } from '../run/incremental/windowLedger.js'
 import type { PipelineSetup } from '../setup.js'
 import { type AskedRange, dispositionIn } from './askedRange.js'
 import { loadedTogether } from './loadedTogether.js'
@@ -137,6 +137,7 @@ async function readStored(setup: PipelineSetup, connection: Connection, resource
   const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
   if (state === undefined) return { ...NOTHING, attempts }
   const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, cut })
+  await refuseOtherCut(connection, setup, { name: resource, cut }, backfill)
   return {
     backfill,
     done: done.toSorted((a, b) => compareValues(a.start, b.start, cut)),

@@ -27,7 +27,7 @@ export interface Dropped {
   readonly tables: readonly string[]
   /** Cursors that were reset, as `resource.cursor_path`. */
   readonly cursors: readonly string[]
-  /** Other pipelines that have filled the tables. Their cursors for these resources are reset too. */
+  /** Other pipelines, or other resources, that have rows in the tables. Their cursors are reset too. */
   readonly losing: readonly LosingPipeline[]
   /** The load that records the change. Undefined after a dry run, and if there was nothing to change. */
   readonly loadId: string | undefined

@@ -135,7 +135,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
         ? trackToken(window, stored)
         : trackCursor(hint, window, stored, {
             primaryKey: hints.primaryKey,
-            holdsBack: !isMergedByKey(planned) && losesEqual(planned.resource),
+            holdsBack: appendsAny(planned) && losesEqual(planned.resource),
             doubtful(value, other) {
               if (isTold) return
               isTold = true
@@ -541,6 +541,7 @@ function readResource(
     isOutOfOrder: cursor?.isOutOfOrder?.() === true,
     isLeftOut: !loaded && select?.includes(resource.name) === false && resource.selected,
     isMerged: isMergedByKey(planned),
+    holdsBack: appendsAny(planned),
   }
 }
 
@@ -548,6 +549,11 @@ function readResource(
 function isMergedByKey({ resource: { hints }, disposition }: PlannedResource): boolean {
   const keys = [...(hints.primaryKey ?? []), ...(hints.mergeKey ?? [])]
   return disposition.disposition === 'merge' && keys.length > 0
+}
+
+/** Whether rows of the resource, or of one below it, come twice if its records do. */
+function appendsAny(planned: PlannedResource): boolean {
+  return (planned.loaded && !isMergedByKey(planned)) || planned.children.some(appendsAny)
 }
 
 /** The state with every cursor that moved, except those that must wait. */

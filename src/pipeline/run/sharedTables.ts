@@ -1,5 +1,5 @@
 import { parseJson } from '../../json/parse.js'
-import { isJsonObject } from '../../json/value.js'
+import { isJsonObject, member } from '../../json/value.js'
 import type { CommitPlan, CommittedView } from '../../model/destination.js'
 import { bumpState, type PipelineState, withoutCursors } from '../../model/pipelineState.js'
 import { rootTable, tableChain } from '../../schema/rootKey.js'
@@ -10,8 +10,10 @@ import { RECEIPTS } from '../storedReceipts.js'
 /** A pipeline whose rows go with tables that are dropped, emptied or replaced. */
 export interface LosingPipeline {
   readonly pipeline: string
-  /** Those of its resources that have filled these tables. Their cursors are reset. */
+  /** Those of its resources that have rows in these tables. */
   readonly resources: readonly string[]
+  /** Those whose cursors are reset. The others have none. */
+  readonly resets: readonly string[]
   readonly tables: readonly string[]
 }
 
@@ -43,35 +45,29 @@ export function clearedBy(setup: PipelineSetup, { schema, drop, truncate, tables
 }
 
 /**
- * Who has rows in tables that are cleared: other pipelines, and other resources of this one. Receipts tell. Loads of
- * other tools have none: there the schema tells, when tables are dropped.
+ * Who has rows in tables that are cleared: other pipelines, and other resources of this one. The receipts of the loads that
+ * these rows name tell. Loads of other tools have none: there the schema tells.
  */
 export async function lossesOf(now: CommittedView, { setup, known, dropped, replaced }: Clearing): Promise<Losses> {
   const cleared = new Set([...dropped, ...replaced])
-  const losing: LosingPipeline[] = []
-  const otherStates: PipelineState[] = []
   const isOwn = new Set(setup.source.resources.map(({ name }) => name).filter(name => !known.has(name)))
-  let ownLosing: readonly string[] = []
   const pipelines = cleared.size === 0 ? [] : ((await now.pipelines?.()) ?? [])
   const isAlone = pipelines.every(name => name === setup.name) && isOwn.size === 0
-  const loaded = isAlone ? new Map<string, Filled[]>() : await filledTables(now)
-  for (const pipeline of isAlone ? [] : pipelines) {
-    const state = (await now.committed(pipeline, ''))?.state
-    if (state === undefined) continue
-    const filled = loaded.get(pipeline) ?? (dropped.size === 0 ? [] : await filledBySchema(now, pipeline, state))
-    const hits: Filled[] = []
-    for (const one of filled) {
-      if (!cleared.has(one.table) || (pipeline === setup.name && !isOwn.has(one.resource))) continue
-      if (await hasRows(now, one)) hits.push(one)
-    }
+  const fillers = isAlone ? [] : await fillersOf(now, cleared, pipelines)
+  const losing: LosingPipeline[] = []
+  const otherStates: PipelineState[] = []
+  let ownLosing: readonly string[] = []
+  for (const pipeline of new Set(fillers.map(one => one.pipeline))) {
+    const hits = fillers.filter(
+      one => one.pipeline === pipeline && (pipeline !== setup.name || isOwn.has(one.resource)),
+    )
     if (hits.length === 0) continue
     const resources = [...new Set(hits.map(({ resource }) => resource))]
-    losing.push({ pipeline, resources, tables: [...new Set(hits.map(({ table }) => table))] })
+    const state = (await now.committed(pipeline, ''))?.state
+    const resets = resources.filter(name => state !== undefined && withoutCursorsOf(state, [name]) !== state)
+    losing.push({ pipeline, resources, resets, tables: [...new Set(hits.map(({ table }) => table))] })
     if (pipeline === setup.name) ownLosing = resources
-    else {
-      const reset = bumpState(withoutCursorsOf(state, resources))
-      if (reset !== state) otherStates.push(reset)
-    }
+    else if (state !== undefined && resets.length > 0) otherStates.push(bumpState(withoutCursorsOf(state, resets)))
   }
   return { losing, otherStates, withoutOwn: state => bumpState(withoutCursorsOf(state, ownLosing)) }
 }
@@ -84,80 +80,104 @@ function withoutCursorsOf(state: PipelineState, resources: readonly string[]): P
   )
 }
 
-/** A table that a resource has filled. */
-interface Filled {
+/** A resource that has rows in a table. */
+interface Filler {
+  readonly pipeline: string
   readonly resource: string
   readonly table: string
-  /** The newest loads that did. Undefined: not known. */
-  readonly loadIds: readonly string[] | undefined
-}
-
-/** Receipts to look at: those of the newest loads. */
-const NEWEST_RECEIPTS = 2000
-/** Loads of one resource to look for in a table. */
-const NEWEST_LOADS = 100
-
-/** By pipeline: what its receipts say. */
-async function filledTables(now: CommittedView): Promise<Map<string, Filled[]>> {
-  const found = new Map<string, { pipeline: string; resource: string; table: string; loadIds: string[] }>()
-  if ((await now.inspect()).get(RECEIPTS)?.has('pipeline_name') !== true) return new Map()
-  const newest = {
-    table: RECEIPTS,
-    columns: ['load_id', 'pipeline_name', 'resource', 'rows'],
-    where: [{ column: 'pipeline_name', operator: 'is not null' }],
-    orderBy: [{ column: 'load_id', descending: true }],
-    limit: NEWEST_RECEIPTS,
-  } as const
-  for await (const rows of now.read(newest)) {
-    for (const row of rows) {
-      const counts = parseJson(String(row.rows))
-      if (!isJsonObject(counts)) continue
-      const [pipeline, resource] = [String(row.pipeline_name), String(row.resource)]
-      for (const [table, count] of Object.entries(counts)) {
-        if (!(Number(count) > 0)) continue
-        const key = JSON.stringify([pipeline, resource, table])
-        const one = found.get(key) ?? { pipeline, resource, table, loadIds: [] }
-        if (one.loadIds.length < NEWEST_LOADS) one.loadIds.push(String(row.load_id))
-        found.set(key, one)
-      }
-    }
-  }
-  const byPipeline = new Map<string, Filled[]>()
-  for (const { pipeline, ...one } of found.values())
-    byPipeline.set(pipeline, [...(byPipeline.get(pipeline) ?? []), one])
-  return byPipeline
-}
-
-/** What the stored schemas of a pipeline say. */
-async function filledBySchema(now: CommittedView, pipeline: string, state: PipelineState): Promise<Filled[]> {
-  const filled: Filled[] = []
-  for (const [source, { resources }] of Object.entries(state.sources ?? {})) {
-    const schema = storedSchema(await now.committed(pipeline, source))
-    for (const { name: table } of schema?.tables.values() ?? []) {
-      const resource = schema === undefined ? undefined : rootTable(schema, table)?.resource
-      if (resource !== undefined && Object.hasOwn(resources ?? {}, resource))
-        filled.push({ resource, table, loadIds: undefined })
-    }
-  }
-  return filled
 }
 
 const LOAD_ID = '_dlt_load_id'
+/** Values in a condition. */
+const IDS_AT_ONCE = 500
 
-/** Whether the table has rows of these loads. Rows of a nested table name no load: those of its root tell. */
-async function hasRows(now: CommittedView, { table, loadIds }: Filled): Promise<boolean> {
-  const columns = (await now.inspect()).get(table)
-  if (columns === undefined) return false
-  if (loadIds === undefined) return true
-  if (!columns.has(LOAD_ID)) return false
-  const where = [{ column: LOAD_ID, operator: 'in', value: loadIds }] as const
-  for await (const rows of now.read({ table, columns: [LOAD_ID], where, limit: 1 })) if (rows.length > 0) return true
-  return false
+async function fillersOf(
+  now: CommittedView,
+  cleared: ReadonlySet<string>,
+  pipelines: readonly string[],
+): Promise<readonly Filler[]> {
+  const fillers: Filler[] = []
+  const unknown = new Set<string>()
+  const inspected = await now.inspect()
+  const hasReceipts = inspected.get(RECEIPTS)?.has('pipeline_name') === true
+  for (const table of cleared) {
+    // Rows of a nested table name no load: those of its root tell.
+    if (inspected.get(table)?.has(LOAD_ID) !== true) continue
+    const loadIds = new Set<string>()
+    for await (const rows of now.read({ table, columns: [LOAD_ID], distinct: true }))
+      for (const row of rows) loadIds.add(String(row[LOAD_ID]))
+    const untold = new Set(loadIds)
+    for (const { loadId, ...told } of hasReceipts ? await receiptsOf(now, [...loadIds], table) : []) {
+      untold.delete(loadId)
+      if (told.rows > 0) fillers.push({ ...told, table })
+    }
+    if (untold.size > 0) unknown.add(table)
+  }
+  return unknown.size === 0 ? fillers : [...fillers, ...(await fillersBySchema(now, unknown, pipelines))]
+}
+
+/** For each receipt of the loads that names its pipeline: the rows that it counts in the table. */
+async function receiptsOf(now: CommittedView, loadIds: readonly string[], table: string) {
+  const told: { loadId: string; pipeline: string; resource: string; rows: number }[] = []
+  for (let from = 0; from < loadIds.length; from += IDS_AT_ONCE) {
+    const query = {
+      table: RECEIPTS,
+      columns: ['load_id', 'pipeline_name', 'resource', 'rows'],
+      where: [
+        { column: 'load_id', operator: 'in', value: loadIds.slice(from, from + IDS_AT_ONCE) },
+        { column: 'pipeline_name', operator: 'is not null' },
+      ],
+    } as const
+    for await (const rows of now.read(query)) {
+      for (const row of rows) {
+        const counts = parseJson(String(row.rows))
+        told.push({
+          loadId: String(row.load_id),
+          pipeline: String(row.pipeline_name),
+          resource: String(row.resource),
+          rows: isJsonObject(counts) ? Number(member(counts, table) ?? 0) : 0,
+        })
+      }
+    }
+  }
+  return told
+}
+
+/** Resources with a state to which a stored schema assigns one of the tables. */
+async function fillersBySchema(
+  now: CommittedView,
+  tables: ReadonlySet<string>,
+  pipelines: readonly string[],
+): Promise<readonly Filler[]> {
+  const fillers: Filler[] = []
+  for (const pipeline of pipelines) {
+    const { sources = {} } = (await now.committed(pipeline, ''))?.state ?? {}
+    for (const [source, { resources = {} }] of Object.entries(sources)) {
+      const schema = storedSchema(await now.committed(pipeline, source))
+      for (const table of schema === undefined ? [] : tables) {
+        const resource = schema === undefined ? undefined : rootTable(schema, table)?.resource
+        if (resource !== undefined && Object.hasOwn(resources, resource)) fillers.push({ pipeline, resource, table })
+      }
+    }
+  }
+  return fillers
 }
 
 /** What to tell of a pipeline that loses rows. */
-export function lossText({ pipeline, resources, tables }: LosingPipeline): string {
-  return `Rows that pipeline ${pipeline} has loaded into ${tables.join(', ')} are gone too. Its cursors for ${resources.join(', ')} are reset: its next run loads them from the beginning. To keep rows apart, give each resource a table of its own, with \`table_name\``
+export function lossText({ pipeline, resources, resets, tables }: LosingPipeline): string {
+  const rest = resources.filter(name => !resets.includes(name))
+  return [
+    `Rows that pipeline ${pipeline} has loaded into ${tables.join(', ')} are gone too.`,
+    ...(resets.length === 0
+      ? []
+      : [`Its cursors for ${resets.join(', ')} are reset: its next run loads them from the beginning.`]),
+    ...(rest.length === 0
+      ? []
+      : [
+          `For ${rest.join(', ')} it has no cursor: a run that reads all of it loads the rows again. If it is read for records of a resource with a cursor, only a full refresh of that pipeline does.`,
+        ]),
+    'To keep rows apart, give each resource a table of its own, with `table_name`',
+  ].join(' ')
 }
 
 /** What to tell of rows that did not arrive and stay. */

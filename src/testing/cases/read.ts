@@ -182,6 +182,20 @@ export const readCases: CaseTable = {
     })
   },
 
+  async 'rows that are alike come once, where that is asked for'(destination) {
+    await withConnection(destination, async connection => {
+      await load(
+        connection,
+        { id: 'bigint', name: 'text' },
+        Array.from({ length: 10 }, (_, id) => ({ id, name: id % 2 === 0 ? 'even' : 'odd' })),
+      )
+      const names: string[] = []
+      const query = { table: 'items', columns: ['name'], distinct: true, orderBy: [{ column: 'name' }] }
+      for await (const batch of connection.read(query)) names.push(...batch.map(row => String(row.name)))
+      deepEqual(names, ['even', 'odd'])
+    })
+  },
+
   async 'what does not exist is named'(destination) {
     await withConnection(destination, async connection => {
       await load(connection, { id: 'bigint' }, [{ id: 1 }])

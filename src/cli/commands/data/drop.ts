@@ -44,7 +44,10 @@ function summary({ tables, cursors, resources, losing }: Dropped): string {
   const listed = tables.length === 0 ? 'no tables' : `${counted(tables.length, 'table')} (${tables.join(', ')})`
   const state = cursors.length === 0 ? '' : `, ${counted(cursors.length, 'cursor')} (${cursors.join(', ')})`
   const others = losing
-    .map(one => `, with the rows of pipeline ${one.pipeline} and its cursors for ${one.resources.join(', ')}`)
+    .map(({ pipeline, resets }) => {
+      const reset = resets.length === 0 ? '' : ` and its cursors for ${resets.join(', ')}`
+      return `, with the rows of pipeline ${pipeline}${reset}`
+    })
     .join('')
   return `${listed} and the state of ${resources.join(', ')}${state}${others}`
 }

@@ -15,6 +15,8 @@ export interface ReadResource {
   readonly isLeftOut: boolean
   /** Rows that arrive again replace existing ones. */
   readonly isMerged: boolean
+  /** Of a list that is cut, the records with the last value wait for the next run. */
+  readonly holdsBack: boolean
   /** The list was seen not to come in the order that the document says. */
   readonly isOutOfOrder: boolean
 }
@@ -149,13 +151,13 @@ export function losesEqual({ parent, incremental, sendsWindowStart }: Resource):
 
 /** The list was cut between records of which the next may equal the last one. */
 function ofCutValue(one: ReadResource): Holding | undefined {
-  const { resource, unread, isMerged } = one
+  const { resource, unread, holdsBack } = one
   if (!comesInOrder(one) || !losesEqual(resource)) return undefined
   if (!unread.has('run') && !unread.has('document')) return undefined
   const { name, incremental } = resource
-  const what = isMerged
-    ? 'so the cursor stays before it'
-    : 'so those that came wait for the next run too, and the cursor stays before it'
+  const what = holdsBack
+    ? 'so those that came wait for the next run too, and the cursor stays before it'
+    : 'so the cursor stays before it'
   return {
     code: 'cursor_held',
     isBeforeLast: true,

@@ -11,8 +11,14 @@ export type Cut = (IncrementalHint & { readonly by?: undefined }) | PartitionCut
 /** A cut by records of the parent. `cursorPath` stands for it in the ledger, and is no path of a cursor. */
 export type PartitionCut = PartitionHint & { readonly cursorPath: string }
 
-export function partitionCut(hint: PartitionHint): PartitionCut {
-  return { ...hint, cursorPath: `(${hint.by})` }
+/** With another key of the parent, its records are in other partitions: that is another cut. */
+export function partitionCut(hint: PartitionHint, parent: Resource): PartitionCut {
+  return { ...hint, cursorPath: `(${hint.by} by ${(parent.hints.primaryKey ?? []).join(', ')})` }
+}
+
+/** Whether the ledger has the windows of partitions under this name. */
+export function isPartitionCut(cursorPath: string): boolean {
+  return cursorPath.startsWith('(')
 }
 
 /** All parents, dealt out by their keys: a slice is a range of so many shares. */
@@ -51,10 +57,17 @@ export function keyOf(parent: Resource, record: JsonObject): JsonValue {
   return key
 }
 
+/** A number and its text have one share: an API may write a key the one way today and the other way tomorrow. */
 function shareOf(parent: Resource, record: JsonObject): number {
-  const digest = identityOf(record, parent.hints.primaryKey ?? [])
+  const digest = identityOf({ key: alike(keyOf(parent, record)) }, ['key'])
   if (digest === undefined) throw withoutKey(parent, record)
   return Buffer.from(digest, 'base64url').readUIntBE(0, 6) % ALL_SHARES
+}
+
+/** The same for keys that lead to the same list. */
+function alike(key: JsonValue): JsonValue {
+  if (Array.isArray(key)) return key.map(alike)
+  return typeof key === 'object' ? key : String(key)
 }
 
 function withoutKey({ name, hints, path }: Resource, record: JsonObject): DataError {

@@ -1,6 +1,7 @@
 import { parseJson } from '../../../json/parse.js'
 import type { LoadedWindow } from '../../../model/cursorRange.js'
 import type { Condition, Connection } from '../../../model/destination.js'
+import { ConfigError } from '../../../model/errors.js'
 import {
   BACKFILL_KEY,
   type CursorState,
@@ -14,7 +15,7 @@ import { CoveredRanges, type ReadRange } from '../../backfill/coveredRanges.js'
 import type { PipelineSetup } from '../../setup.js'
 import { flattenPlan, type PlannedResource, refused } from '../planResources.js'
 import { isBeyond } from './incremental.js'
-import type { Cut } from './partitions.js'
+import { type Cut, isPartitionCut } from './partitions.js'
 
 /** A window that is committed. */
 export interface DoneWindow extends LoadedWindow {
@@ -38,6 +39,32 @@ export async function committedWindows(
   const backfill = backfillOf(setup, state, of)
   if (backfill === undefined) return { backfill, done: [] }
   return { backfill, done: await readWindows(connection, setup, { ...of, backfill }, []) }
+}
+
+/**
+ * Fails with a ConfigError if windows of the backfill that count were cut in another way, by partitions or into them:
+ * what belonged to them may be in none of the new ones, or in one that is not loaded yet.
+ */
+export async function refuseOtherCut(
+  connection: Pick<Connection, 'inspect' | 'read'>,
+  setup: PipelineSetup,
+  { name, cut }: ListWithWindows,
+  backfill: string | undefined,
+): Promise<void> {
+  if (backfill === undefined || !(await connection.inspect()).has(TABLE)) return
+  const where = Object.entries({ pipeline_name: setup.name, resource: name, backfill_id: backfill }).map(
+    ([column, value]) => ({ column, operator: '=', value }) as const,
+  )
+  const query = { table: TABLE, columns: ['cursor_path'], distinct: true, where }
+  for await (const rows of connection.read(query)) {
+    for (const { cursor_path: path } of rows) {
+      const before = String(path)
+      if (before === cut.cursorPath || (cut.by === undefined && !isPartitionCut(before))) continue
+      const [was, is] = [before, cut.cursorPath].map(one => (isPartitionCut(one) ? one.slice(1, -1) : one))
+      const message = `its windows were cut by ${was} before, and would be cut by ${is} now: records would be left out, or loaded twice. Cut it as before, or drop ${name} (\`sluice drop\`) and load it anew`
+      throw new ConfigError([{ place: { path: cut.path }, message: `${name}: ${message}` }])
+    }
+  }
 }
 
 /** A resource, and what cuts it. */
