@@ -423,7 +423,8 @@ describe('a schedule', () => {
       })
     expect((await tick({ generation: 'of a schedule that was changed' })).status).toBe(200)
     expect((await tick({ generation })).status).toBe(200)
-    expect(await ticks()).toHaveLength(2)
+    // What the server tells of its invocations comes a moment after the answer.
+    await vi.waitFor(async () => expect(await ticks()).toHaveLength(2), 30_000)
     await vi.waitFor(async () => {
       const runs = await restate.rows(
         `SELECT completion_result FROM sys_invocation WHERE ${where} AND target_handler_name = 'run'`,
@@ -445,10 +446,12 @@ resources: [{ name: shops, endpoint: { data_selector: items } }]
     )
     await worker(file)
     expect((await restate.sluice('submit', file, '--wait')).exitCode).toBe(0)
-    const budgets = await restate.rows(
-      "SELECT service_key FROM state WHERE service_name = 'SluiceBudget' AND key = 'free'",
-    )
-    expect(budgets).toContainEqual({ service_key: url })
+    await vi.waitFor(async () => {
+      const budgets = await restate.rows(
+        "SELECT service_key FROM state WHERE service_name = 'SluiceBudget' AND key = 'free'",
+      )
+      expect(budgets).toContainEqual({ service_key: url })
+    }, 30_000)
     expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
   })
 })
