@@ -177,7 +177,7 @@ async function storedIn(setup: PipelineSetup, now: Pick<CommittedView, 'committe
 }
 
 function lossFrom(setup: PipelineSetup, { tables, resources }: WithoutLoad) {
-  return { setup, known: new Set(resources), dropped: new Set(tables), replaced: new Set<string>() }
+  return { setup, known: new Set(resources), cleared: new Set(tables) }
 }
 
 function loadIdAfter({ clock }: PipelineSetup, { committed }: Stored): string {

@@ -31,8 +31,7 @@ interface Clearing {
   readonly setup: PipelineSetup
   /** Those of its resources that are loaded again, or dropped on purpose. */
   readonly known: ReadonlySet<string>
-  readonly dropped: ReadonlySet<string>
-  readonly replaced: ReadonlySet<string>
+  readonly cleared: ReadonlySet<string>
 }
 
 /** What goes with a commit, no matter who has loaded it. */
@@ -41,15 +40,14 @@ export function clearedBy(setup: PipelineSetup, { schema, drop, truncate, tables
     .filter(({ disposition }) => disposition === 'replace')
     .flatMap(({ table }) => tableChain(schema, table).map(({ name }) => name))
   const known = new Set(receipts.map(({ resource }) => resource))
-  return { setup, known, dropped: new Set([...drop, ...truncate]), replaced: new Set(replaced) }
+  return { setup, known, cleared: new Set([...drop, ...truncate, ...replaced]) }
 }
 
 /**
  * Who has rows in tables that are cleared: other pipelines, and other resources of this one. The receipts of the loads that
  * these rows name tell. Loads of other tools have none: there the schema tells.
  */
-export async function lossesOf(now: CommittedView, { setup, known, dropped, replaced }: Clearing): Promise<Losses> {
-  const cleared = new Set([...dropped, ...replaced])
+export async function lossesOf(now: CommittedView, { setup, known, cleared }: Clearing): Promise<Losses> {
   const isOwn = new Set(setup.source.resources.map(({ name }) => name).filter(name => !known.has(name)))
   const pipelines = cleared.size === 0 ? [] : ((await now.pipelines?.()) ?? [])
   const isAlone = pipelines.every(name => name === setup.name) && isOwn.size === 0
@@ -154,8 +152,9 @@ async function fillersBySchema(
     const { sources = {} } = (await now.committed(pipeline, ''))?.state ?? {}
     for (const [source, { resources = {} }] of Object.entries(sources)) {
       const schema = storedSchema(await now.committed(pipeline, source))
-      for (const table of schema === undefined ? [] : tables) {
-        const resource = schema === undefined ? undefined : rootTable(schema, table)?.resource
+      if (schema === undefined) continue
+      for (const table of tables) {
+        const resource = rootTable(schema, table)?.resource
         if (resource !== undefined && Object.hasOwn(resources, resource)) fillers.push({ pipeline, resource, table })
       }
     }

@@ -111,17 +111,19 @@ const DISORDER =
 const ORDER = ' Say `row_order: asc` if its records come in the order of the cursor, or read all of it.'
 
 function held({ resource }: ReadResource, why: string, isMerged: boolean, cure = ''): Holding {
-  const again = isMerged ? '' : ' Records of this load come again with it.'
   return {
     code: 'cursor_held',
-    message: `${resource.name}: ${why}, so the cursor ${resource.incremental?.cursorPath} stays where it was: the next run reads from there.${again}${cure}`,
+    message: `${resource.name}: ${why}, so the cursor ${resource.incremental?.cursorPath} stays where it was: the next run reads from there.${comeAgain(isMerged)}${cure}`,
   }
+}
+
+function comeAgain(isMerged: boolean): string {
+  return isMerged ? '' : ' Records of this load come again with it.'
 }
 
 /** What to tell of a sync token that stays because its list may not be whole. */
 export function heldToken({ name }: Resource, isMerged: boolean): string {
-  const again = isMerged ? '' : ' Records of this load come again with it.'
-  return `${name}: its list may not be whole, as the receipt says, so the sync token stays where it was: the next run reads from there.${again}`
+  return `${name}: its list may not be whole, as the receipt says, so the sync token stays where it was: the next run reads from there.${comeAgain(isMerged)}`
 }
 
 function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
