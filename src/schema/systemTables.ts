@@ -1,6 +1,9 @@
 import type { Naming } from './naming.js'
 import type { ColumnSchema, DataType, TableSchema } from './schemaTypes.js'
 
+/** The column that names the load of a row. */
+export const LOAD_ID = '_dlt_load_id'
+
 /** Names of dlt's own tables and columns under one naming convention. */
 export interface SystemNames {
   /** Prefix of all names that belong to dlt. Contracts do not apply to its tables and columns. */
@@ -25,7 +28,7 @@ export function systemNames(naming: Naming): SystemNames {
     loadsTable: naming.tableIdentifier('_dlt_loads'),
     stateTable: naming.tableIdentifier('_dlt_pipeline_state'),
     id: naming.identifier('_dlt_id'),
-    loadId: naming.identifier('_dlt_load_id'),
+    loadId: naming.identifier(LOAD_ID),
     parentId: naming.identifier('_dlt_parent_id'),
     listIndex: naming.identifier('_dlt_list_idx'),
     rootId: naming.identifier('_dlt_root_id'),
@@ -59,7 +62,7 @@ const STATE_COLUMNS: readonly ColumnDefinition[] = [
   ['state', 'text', false],
   ['created_at', 'timestamp', false],
   ['version_hash', 'text', true],
-  ['_dlt_load_id', 'text', false, { precision: 64 }],
+  [LOAD_ID, 'text', false, { precision: 64 }],
   ['_dlt_id', 'text', false, { unique: true, row_key: true }],
 ]
 

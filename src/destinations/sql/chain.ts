@@ -2,6 +2,7 @@ import { SchemaError } from '../../model/errors.js'
 import { isComplete } from '../../schema/columns.js'
 import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
+import { LOAD_ID } from '../../schema/systemTables.js'
 import type { TableTally } from './commitTally.js'
 import type { DatasetTables, TargetColumns } from './ddl.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
@@ -23,9 +24,6 @@ export interface ChainTable {
   readonly parentKey: string | undefined
   readonly rootKey: string | undefined
 }
-
-/** The column that names the load of a row. */
-export const LOAD_ID = '_dlt_load_id'
 
 /** A root table and what is nested under it, parents first. */
 export interface Chain {

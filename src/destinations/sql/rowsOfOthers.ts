@@ -1,5 +1,6 @@
 import type { LoadPlan } from '../../model/destination.js'
-import { LOAD_ID, type RowCondition } from './chain.js'
+import { LOAD_ID } from '../../schema/systemTables.js'
+import type { RowCondition } from './chain.js'
 import { hasRow, type SqlSession, textLiteral } from './sqlSession.js'
 import { LOADS, RECEIPTS } from './systemRows.js'
 

@@ -1,5 +1,6 @@
 import type { TablePlan } from '../../model/destination.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
+import { LOAD_ID } from '../../schema/systemTables.js'
 import { type Chain, type ChainTable, columnsWith } from './chain.js'
 import { deleteByKey, insertable, insertStaged, sameKey } from './rows.js'
 import { hasRow, numberFrom, type SqlSession, type StagedTable } from './sqlSession.js'
@@ -83,7 +84,7 @@ function comparedColumns({ schema, columns }: ChainTable): readonly string[] {
   if (version !== undefined) return [version]
   const apart = ['primary_key', 'row_key', 'parent_key', 'root_key', 'hard_delete']
   return typedColumns({ schema, columns })
-    .filter(column => column.name.toLowerCase() !== '_dlt_load_id' && !apart.some(hint => column[hint] === true))
+    .filter(column => column.name.toLowerCase() !== LOAD_ID && !apart.some(hint => column[hint] === true))
     .map(column => column.name)
 }
 

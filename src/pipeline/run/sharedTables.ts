@@ -3,6 +3,7 @@ import { isJsonObject, member } from '../../json/value.js'
 import type { CommitPlan, CommittedView } from '../../model/destination.js'
 import { bumpState, type PipelineState, withoutCursors } from '../../model/pipelineState.js'
 import { rootTable, tableChain } from '../../schema/rootKey.js'
+import { LOAD_ID } from '../../schema/systemTables.js'
 import { storedSchema } from '../look/dataset.js'
 import type { PipelineSetup } from '../setup.js'
 import { RECEIPTS } from '../storedReceipts.js'
@@ -85,7 +86,6 @@ interface Filler {
   readonly table: string
 }
 
-const LOAD_ID = '_dlt_load_id'
 /** Values in a condition. */
 const IDS_AT_ONCE = 500
 
