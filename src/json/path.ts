@@ -1,3 +1,4 @@
+import { remembered } from '../model/remembered.js'
 import { type TextFunction, textFunction } from './pathText.js'
 import type { JsonObject, JsonValue } from './value.js'
 
@@ -65,21 +66,8 @@ export function compilePath(text: string): JsonPath {
   }
 }
 
-const compiled = new Map<string, JsonPath>()
-
-/** A process normally has few paths: those of its documents and guesses. There are more if keys are guessed from data. */
-const MOST_COMPILED = 1000
-
 /** The same as {@link compilePath}, but compiles a repeated text only once. */
-export function compiledPath(text: string): JsonPath {
-  let path = compiled.get(text)
-  if (path === undefined) {
-    if (compiled.size >= MOST_COMPILED) compiled.clear()
-    path = compilePath(text)
-    compiled.set(text, path)
-  }
-  return path
-}
+export const compiledPath: (text: string) => JsonPath = remembered(compilePath)
 
 /** A step of a {@link pathPattern}: one of these members, any member, or any number of members. */
 export type PatternStep = { readonly names: readonly string[] } | 'any' | 'deep'

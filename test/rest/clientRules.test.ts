@@ -37,7 +37,7 @@ describe('redactUrl', () => {
 })
 
 describe('where a request may go', () => {
-  const about = { resource: 'plants', url: 'shown' }
+  const about = { resource: 'plants', shown: () => 'shown' }
   test.each([
     ['https://api.example/x', ['https://api.example'], 'bound'],
     ['https://api.example:8443/x', ['https://api.example'], 'foreign'],
@@ -45,7 +45,9 @@ describe('where a request may go', () => {
     ['http://other.example/x', ['http://api.example'], 'foreign'],
     ['http://127.0.0.1:9/x', ['http://127.0.0.1:8'], 'foreign'],
     ['http://10.0.0.7/x', ['http://10.0.0.7'], 'bound'],
-  ])('%s with %j: %s', (url, bound, expected) => expect(destinationOf(get(url), bound, about)).toBe(expected))
+  ])('%s with %j: %s', (url, bound, expected) =>
+    expect(destinationOf(get(url), new URL(url), bound, about)).toBe(expected),
+  )
 
   test.each([
     ['file:///etc/passwd', ['https://api.example'], 'neither http nor https'],
@@ -54,7 +56,7 @@ describe('where a request may go', () => {
     ['https://2130706433/x', ['https://api.example'], 'inside this network'],
     ['http://api.example/x', ['https://api.example'], 'from https to plain http'],
   ])('%s with %j is refused', (url, bound, text) => {
-    expect(() => destinationOf(get(url), bound, about)).toThrow(
+    expect(() => destinationOf(get(url), new URL(url), bound, about)).toThrow(
       expect.objectContaining({ code: 'forbidden_url', message: expect.stringContaining(text) }),
     )
   })

@@ -14,8 +14,7 @@ export function bodyFormat(
 ): { readonly format: BodyFormat; readonly charset: string | undefined } {
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
   const charset = parameters.map(text => /^\s*charset\s*=\s*["']?([^"'\s]+)/.exec(text)?.[1]).find(name => name)
-  const path = URL.canParse(url) ? new URL(url).pathname : ''
-  return { format: declared ?? formatOf(type.trim(), path, beginning), charset }
+  return { format: declared ?? formatOf(type.trim(), url, beginning), charset }
 }
 
 /** Content types that do not say what the file holds. */
@@ -38,12 +37,18 @@ const TYPES: readonly (readonly [RegExp, BodyFormat['type']])[] = [
   [/^application\/vnd\.(?:openxmlformats-officedocument\.spreadsheetml\.sheet|ms-excel)$/, 'excel'],
 ]
 
-function formatOf(mediaType: string, path: string, body: Uint8Array): BodyFormat {
-  const type = FILES.has(mediaType) ? formatByName(path).type : TYPES.find(([pattern]) => pattern.test(mediaType))?.[1]
+function formatOf(mediaType: string, url: string, body: Uint8Array): BodyFormat {
+  const type = FILES.has(mediaType)
+    ? formatByName(pathOf(url)).type
+    : TYPES.find(([pattern]) => pattern.test(mediaType))?.[1]
   // Some APIs call all they send XML, and some call CSV Excel.
   if (type === 'xml' && !/^[^{[]*</.test(beginning(body))) return { type: 'json' }
   if (type === 'excel' && !isZip(body) && body[0] !== 0xd0) return { type: 'csv' }
   return { type: type ?? 'json' }
+}
+
+function pathOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).pathname : ''
 }
 
 function beginning(body: Uint8Array): string {

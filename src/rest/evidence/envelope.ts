@@ -1,4 +1,5 @@
 import type { JsonDocument } from '../../json/bytes.js'
+import { remembered } from '../../model/remembered.js'
 import type { ApiRequest } from '../api.js'
 import type { Selection } from '../list/answer/selector.js'
 import { linkTarget } from '../paginators/nextLink.js'
@@ -65,11 +66,11 @@ export interface Envelope {
 const BEFORE_NAME = /^(?:x-)?(?:(?:amz|ms|wp)-)?(?:pag(?:ination|ing)-)?/
 
 /** A header that says something of the list, by the same names as members of the body. Undefined for all others. */
-function headerKind(name: string): HintKind | undefined {
+const headerKind: (name: string) => HintKind | undefined = remembered(name => {
   // A `remaining` counts requests there.
   const kind = hintKind(name.replace(BEFORE_NAME, ''))
   return kind !== undefined && OF_LIST.has(kind) ? kind : undefined
-}
+})
 
 const OF_LIST: ReadonlySet<HintKind> = new Set(['total', 'pages', 'next', 'more', 'last'])
 

@@ -1,5 +1,6 @@
 import type { JsonDocument, Span } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
+import { remembered } from '../../model/remembered.js'
 import { pathOfKeys } from '../list/answer/selector.js'
 import { wholeNumber } from '../paginators/paginator.js'
 
@@ -46,12 +47,12 @@ export interface NextHint {
 }
 
 /** Names without case, `_`, `-` and the prefixes of OData and Hydra. */
-export function bareName(name: string): string {
-  return name
+export const bareName: (name: string) => string = remembered(name =>
+  name
     .toLowerCase()
     .replace(/[^a-z\d]/g, '')
-    .replace(/^(?:odata|hydra)/, '')
-}
+    .replace(/^(?:odata|hydra)/, ''),
+)
 
 /** Words that may follow `next` in the name of a link or cursor. Others mean something else, as in `next_billing_date`. */
 const NEXT =
@@ -90,10 +91,10 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
 ]
 
 /** What a member with this name means, whatever its value. */
-export function hintKind(name: string): HintKind | undefined {
+export const hintKind: (name: string) => HintKind | undefined = remembered(name => {
   const bare = bareName(name)
   return NAMES.find(([, pattern]) => pattern.test(bare))?.[0]
-}
+})
 
 const DEEPEST = 32
 

@@ -248,6 +248,8 @@ const NO_KEYS = { hashes: new Float64Array(0) }
 
 /** Most keys that a list remembers. Beyond that it forgets every second key, again and again. */
 const MOST_KEYS = 1 << 20
+/** V8 keeps arrays of 64 bytes in its own heap. Most lists below a parent are short, and larger ones cost more than their reading. */
+const FEWEST_SLOTS = 8
 /** Bits of a hash that select the share. The others select the slot. */
 const LEFT_BITS = 8
 
@@ -256,8 +258,8 @@ const LEFT_BITS = 8
  * keys is remembered. The key itself decides, so a repeated key is either always noticed or never.
  */
 export class KeyTable {
-  #hashes = new Float64Array(1 << 8)
-  #pages = new Uint32Array(1 << 8)
+  #hashes = new Float64Array(FEWEST_SLOTS)
+  #pages = new Uint32Array(FEWEST_SLOTS)
   #size = 0
   /** Only keys without any of these bits are remembered. */
   #left = 0

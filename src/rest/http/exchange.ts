@@ -113,19 +113,19 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     const using = withCredential(context)
     const home = await homeOf(using)
     if (home !== undefined) hop = moved(hop, home, context)
-    const destination = place(hop, home, context)
+    const destination = destined(hop, home, context)
     const result = await exchange(hop, destination, using)
     if (result === 'another') continue
     if (result.kind === 'failure') return result
     const { status, headers, url } = result.response
     const { auth } = using
     tried.add(auth)
-    if (destination === 'bound' && isThrottled(status, headers) && !tried.has(withCredential(context).auth)) {
+    if (destination.kind === 'bound' && isThrottled(status, headers) && !tried.has(withCredential(context).auth)) {
       result.response.release()
       continue
     }
     const isRefused = status === 401 || context.shouldRenew?.(result.response) === true
-    if (isRefused && destination === 'bound' && !renewed && auth?.renew !== undefined) {
+    if (isRefused && destination.kind === 'bound' && !renewed && auth?.renew !== undefined) {
       renewed = true
       if (await told(() => auth.renew?.(using.sign) ?? false, context)) {
         result.response.release()
@@ -166,27 +166,49 @@ function moved(request: ApiRequest, home: string, { bound: [base] }: ExchangeCon
     : request
 }
 
-function place(
+/** Where a request goes, and what may go with it. */
+interface Destination {
+  readonly kind: 'bound' | 'foreign'
+  readonly url: URL
+}
+
+function destined(
   request: ApiRequest,
   home: string | undefined,
   { resource, scrubber, bound: configured }: ExchangeContext,
-): 'bound' | 'foreign' {
-  const bound = home === undefined ? configured : [...configured, new URL(home).origin]
-  const url = redactUrl(requestUrl(request), scrubber)
-  if (!URL.canParse(request.url)) {
-    const message = `${resource}: "${url}" is not an absolute URL; set client.base_url or begin the path with https://`
-    throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
+): Destination {
+  const shown = (): string => redactUrl(requestUrl(request), scrubber)
+  const url = parsedUrl(request.url)
+  if (url === undefined) {
+    const message = `${resource}: "${shown()}" is not an absolute URL; set client.base_url or begin the path with https://`
+    throw new RequestError('forbidden_url', message, { resource, method: request.method, url: shown() })
   }
-  const destination = destinationOf(request, bound, { resource, url })
-  if (destination === 'foreign') refuseCredential(request, url, scrubber, resource)
-  return destination
+  const bound = home === undefined ? configured : [...configured, new URL(home).origin]
+  const kind = destinationOf(request, url, bound, { resource, shown })
+  if (kind === 'foreign') refuseCredential(request, url.host, shown, scrubber, resource)
+  return { kind, url }
+}
+
+/** Parsed once for all who need a part of it. */
+function parsedUrl(text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** An API may repeat the key of a query in a link to another origin. */
-function refuseCredential(request: ApiRequest, url: string, scrubber: Scrubber, resource: string): void {
+function refuseCredential(
+  request: ApiRequest,
+  host: string,
+  shown: () => string,
+  scrubber: Scrubber,
+  resource: string,
+): void {
   const sent = withoutUser(requestUrl(request)).url
   if (scrubber.text(sent) === sent) return
-  const { host } = new URL(request.url)
+  const url = shown()
   const why = `the link holds a credential, and the configuration does not name ${host}; if that is intended, add "${host}" to client.allowed_hosts`
   const message = `${resource}: ${request.method} ${url} was not sent: ${why}`
   throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
@@ -213,11 +235,11 @@ function checkRedirect(
 
 async function exchange(
   request: ApiRequest,
-  destination: 'bound' | 'foreign',
+  destination: Destination,
   context: ExchangeContext,
 ): Promise<Attempt | 'another'> {
-  const { origin, host } = new URL(request.url)
-  const credential = destination === 'bound' ? context.auth : undefined
+  const { origin, host } = destination.url
+  const credential = destination.kind === 'bound' ? context.auth : undefined
   let leave: Awaited<ReturnType<typeof context.enter>>
   try {
     leave = await context.enter(origin, credential)
@@ -313,11 +335,11 @@ function ledInside(
 /** The request as sent: signed for configured origins, without credentials for others. */
 async function prepare(
   request: ApiRequest,
-  destination: 'bound' | 'foreign',
+  { kind, url }: Destination,
   context: ExchangeContext,
 ): Promise<TransportRequest> {
   const ready =
-    destination === 'foreign'
+    kind === 'foreign'
       ? { ...request, headers: {}, url: withoutUser(request.url).url, certificate: undefined }
       : await signed(request, context)
   const body = ready.body === undefined ? undefined : wireBody(ready.body)
@@ -330,7 +352,7 @@ async function prepare(
     signal: context.signal,
     timeoutMs: { headers: context.timeoutMs, body: context.timeoutMs },
     unsigned: unsigned(context),
-    ...(!context.bound.includes(new URL(request.url).origin) && staysPublic(context.bound) && { publicOnly: true }),
+    ...(!context.bound.includes(url.origin) && staysPublic(context.bound) && { publicOnly: true }),
   }
 }
 

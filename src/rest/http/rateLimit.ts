@@ -15,11 +15,19 @@ interface RateWindow {
  * `X-Rate-Limit-Remaining`. All of them hold.
  */
 function rateWindows(headers: Readonly<Record<string, string>>): RateWindow[] {
-  const separate = ['ratelimit', 'x-ratelimit', 'x-rate-limit'].flatMap(prefix =>
-    pairs(headers[`${prefix}-remaining`], headers[`${prefix}-reset`]),
-  )
-  return [...combined(headers.ratelimit ?? ''), ...separate]
+  const windows = headers.ratelimit === undefined ? [] : combined(headers.ratelimit)
+  for (const [remaining, reset] of SEPARATE) {
+    const left = headers[remaining]
+    if (left !== undefined) windows.push(...pairs(left, headers[reset]))
+  }
+  return windows
 }
+
+const SEPARATE = [
+  ['ratelimit-remaining', 'ratelimit-reset'],
+  ['x-ratelimit-remaining', 'x-ratelimit-reset'],
+  ['x-rate-limit-remaining', 'x-rate-limit-reset'],
+] as const
 
 /** Longer headers hold no limits that anybody would read. */
 const LONGEST = 4096
@@ -42,8 +50,8 @@ function combined(header: string): RateWindow[] {
 }
 
 /** A header that came twice holds two numbers, and its reset either as many or one for both. A date has a comma too. */
-function pairs(lefts: string | undefined, reset: string | undefined): RateWindow[] {
-  const all = lefts?.slice(0, LONGEST).split(',') ?? []
+function pairs(lefts: string, reset: string | undefined): RateWindow[] {
+  const all = lefts.slice(0, LONGEST).split(',')
   const resets = reset?.split(',') ?? []
   return all.flatMap((left, index) => windowOf(left, resets.length === all.length ? resets[index] : reset))
 }

@@ -22,7 +22,7 @@ export function redirected(
 }
 
 /**
- * Where a request may go. `bound`: an origin that the configuration names. Only such an origin gets credentials,
+ * Where a request to `url` may go. `bound`: an origin that the configuration names. Only such an origin gets credentials,
  * configured headers and a body. `foreign`: any other origin, without these.
  *
  * Throws a RequestError `forbidden_url` in four cases: the URL is not http or https; it is http and the configuration
@@ -31,16 +31,19 @@ export function redirected(
  */
 export function destinationOf(
   request: ApiRequest,
+  url: URL,
   bound: readonly string[],
-  about: { readonly resource: string; readonly url: string },
+  about: { readonly resource: string; readonly shown: () => string },
 ): 'bound' | 'foreign' {
-  const url = new URL(request.url)
   if (bound.includes(url.origin)) return 'bound'
   const refuse = (why: string): never => {
-    throw new RequestError('forbidden_url', `${about.resource}: ${request.method} ${about.url} was not sent: ${why}`, {
-      resource: about.resource,
-      method: request.method,
-      url: about.url,
+    const { resource } = about
+    const { method } = request
+    const shown = about.shown()
+    throw new RequestError('forbidden_url', `${resource}: ${method} ${shown} was not sent: ${why}`, {
+      resource,
+      method,
+      url: shown,
     })
   }
   const allow = `if that is intended, add "${url.host}" to client.allowed_hosts`

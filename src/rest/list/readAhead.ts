@@ -41,7 +41,8 @@ export class ReadAhead {
   readonly #underway = new Map<string, Underway>()
   /** Aborted requests that have not ended yet. */
   readonly #ending = new Set<Promise<unknown>>()
-  #abort = quietController()
+  /** Ends what is in flight early. Undefined: nothing was. */
+  #abort: AbortController | undefined
   /** Size of the last answer that was taken. The next one is expected to be as large. */
   #usualBytes = 0
 
@@ -54,10 +55,9 @@ export class ReadAhead {
     const isSerial = incremental?.hint.rowOrder !== undefined || concurrency <= 1
     this.#most = isSerial ? 0 : Math.min(endpoint.readAhead ?? concurrency, concurrency)
     this.#mayGuess = endpoint.readAhead !== undefined
-    signal.addEventListener('abort', this.#stop)
   }
 
-  readonly #stop = (): void => this.#abort.abort(this.#signal.reason)
+  readonly #stop = (): void => this.#abort?.abort(this.#signal.reason)
 
   /** Learns from the first page which requests the other pages need. */
   foresee({
@@ -110,6 +110,7 @@ export class ReadAhead {
   }
 
   #start(asked: Asked): Underway {
+    this.#abort ??= this.#controller()
     const underway = { answer: this.#fetch(asked, this.#abort.signal), held: 0 }
     this.#count(underway, this.#usualBytes)
     underway.answer.then(
@@ -120,6 +121,16 @@ export class ReadAhead {
       () => undefined,
     )
     return underway
+  }
+
+  /** All requests in flight listen to it. The concurrency limits their number, so Node's limit of ten is lifted. */
+  #controller(): AbortController {
+    const controller = new AbortController()
+    setMaxListeners(0, controller.signal)
+    if (this.#signal.aborted) controller.abort(this.#signal.reason)
+    // A listener that is there already is not added again.
+    else this.#signal.addEventListener('abort', this.#stop)
+    return controller
   }
 
   #count(underway: Underway, bytes: number): void {
@@ -164,16 +175,9 @@ export class ReadAhead {
         .finally(() => this.#ending.delete(ended))
       this.#ending.add(ended)
     }
-    this.#abort.abort(new DOMException('this page is not needed', 'AbortError'))
-    this.#abort = quietController()
+    this.#abort?.abort(new DOMException('this page is not needed', 'AbortError'))
+    this.#abort = undefined
   }
-}
-
-/** All requests in flight listen to it. The concurrency limits their number, so Node's limit of ten is lifted. */
-function quietController(): AbortController {
-  const controller = new AbortController()
-  setMaxListeners(0, controller.signal)
-  return controller
 }
 
 function guess(wanted: Asked[], most: number, paginator: Paginator | undefined): void {

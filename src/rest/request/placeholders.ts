@@ -2,6 +2,7 @@ import { compiledPath, compilePath } from '../../json/path.js'
 import { type JsonObject, type JsonValue, numberLiteral } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { DataError, shortened } from '../../model/errors.js'
+import { remembered } from '../../model/remembered.js'
 import type { IncrementalWindow } from '../../model/source.js'
 import type { Template, ValueTemplate } from '../document/model.js'
 import { isAbsoluteUrl } from '../http/wire.js'
@@ -349,7 +350,7 @@ export interface Resolved {
 }
 
 function resolve(expression: string, scope: Scope, path: string): Resolved {
-  const reference = parseReferenceOnce(expression)
+  const reference = parsedReference(expression)
   if (reference.context === 'resources' && scope.batch !== undefined) {
     return { value: joined(expression, scope, scope.batch, path) }
   }
@@ -370,16 +371,7 @@ function resolve(expression: string, scope: Scope, path: string): Resolved {
   return { value: match.value, literal }
 }
 
-const references = new Map<string, Reference>()
-
-function parseReferenceOnce(expression: string): Reference {
-  let reference = references.get(expression)
-  if (reference === undefined) {
-    reference = parseReference(expression)
-    references.set(expression, reference)
-  }
-  return reference
-}
+const parsedReference = remembered(parseReference)
 
 const windowKeys: Readonly<Record<string, 'startValue' | 'initialValue' | 'lastValue' | 'endValue'>> = {
   start_value: 'startValue',
