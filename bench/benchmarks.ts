@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { columns, cursor, importing, resources, short, together, tree } from './manyLists.js'
 import {
   type Bench,
   type Cost,
@@ -12,8 +13,10 @@ import {
   seconds,
   withServer,
 } from './measure.js'
-import { postgres } from './postgres.js'
+import { postgres, postgresMerge } from './postgres.js'
 import { feedbackRecord, idsUpTo, wideRecord, writeRecords } from './records.js'
+import { matrix } from './shapes.js'
+import { startUps } from './startUp.js'
 
 /** By name, in the order in which they run. */
 export const benchmarks: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
@@ -23,10 +26,19 @@ export const benchmarks: Readonly<Record<string, (bench: Bench) => Promise<void>
   growth,
   second,
   postgres,
+  postgresMerge,
   memory,
   page,
   latency,
   windows,
+  matrix,
+  tree,
+  cursor,
+  resources,
+  columns,
+  together,
+  short,
+  import: importing,
   help,
 }
 
@@ -177,8 +189,7 @@ async function windows(bench: Bench): Promise<void> {
 
 /** Start-up of the command line tool, which must have been built. */
 async function help(bench: Bench): Promise<void> {
-  const { startUps } = await import('./startUp.js')
-  const { tool, bare } = await startUps(Math.max(bench.runs, 15))
+  const { tool, bare } = startUps(Math.max(bench.runs, 15))
   bench.print(`sluice --help ${tool.toFixed(0)} ms, node -e 0 ${bare.toFixed(0)} ms, medians`)
   bench.ratio('wall time', tool / bare, 1.5)
 }

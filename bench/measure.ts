@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg } from 'node:os'
@@ -48,7 +48,16 @@ export async function withServer<T>(
   options: { readonly pageSize?: number; readonly delayMs?: number },
   work: (url: string) => Promise<T>,
 ): Promise<T> {
-  const child = start('server.ts', [path, options.pageSize ?? 1000, options.delayMs ?? 0])
+  return await withApi('server.ts', [path, options.pageSize ?? 1000, options.delayMs ?? 0], work)
+}
+
+/** Runs `work` with the address that a server of this folder prints. */
+export async function withApi<T>(
+  script: string,
+  parameters: readonly (string | number)[],
+  work: (url: string) => Promise<T>,
+): Promise<T> {
+  const child = start(script, parameters)
   try {
     const [url] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string] // piped
     return await work(url)
@@ -67,34 +76,65 @@ function start(script: string, parameters: readonly (string | number)[]) {
   })
 }
 
-/** One load by Sluice into `database`, kept where `fresh` is false. */
+/** A document with one list of the pages of `server.ts`. */
+export function listDocument(
+  url: string,
+  table = 'feedback',
+  disposition = 'merge',
+  paginator: unknown = PAGES,
+): unknown {
+  const endpoint = { path: '/', data_selector: 'data' }
+  return {
+    client: { base_url: url, paginator },
+    resources: [{ name: table, primary_key: 'id', write_disposition: disposition, endpoint }],
+  }
+}
+
+const PAGES = { type: 'page_number', base_page: 1, total_path: 'total_pages' }
+
+/** One load by Sluice of such a list, into a new database unless `fresh` is false. */
 export async function loadBySluice(
   bench: Bench,
   url: string,
   options: { readonly table?: string; readonly concurrency?: number; readonly fresh?: boolean } = {},
 ): Promise<Cost> {
-  if (options.fresh !== false) await emptied(bench)
-  const { table = 'feedback', concurrency = '' } = options
-  return await cost('load.mjs', url, databaseOf(bench), join(bench.work, 'home'), table, concurrency)
+  const { table, concurrency, fresh } = options
+  return await loadDocument(bench, listDocument(url, table), { concurrency }, fresh)
+}
+
+/** One load of a document by Sluice, into a new database unless `fresh` is false. */
+export async function loadDocument(
+  bench: Bench,
+  document: unknown,
+  options: { readonly concurrency?: number | undefined } = {},
+  fresh = true,
+): Promise<Cost> {
+  if (fresh) await emptied(bench)
+  const texts = [JSON.stringify(document), databaseOf(bench), homeOf(bench), JSON.stringify(options)] as const
+  return await cost('load.mjs', ...texts)
 }
 
 /** Records appended in windows of so many, or in one load. */
 export async function loadInWindows(bench: Bench, url: string, records: number, step: number | ''): Promise<Cost> {
   await emptied(bench)
-  return await cost('windows.mjs', url, databaseOf(bench), join(bench.work, 'home'), records, step)
+  return await cost('windows.mjs', url, databaseOf(bench), homeOf(bench), records, step)
 }
 
-/** The same by DuckDB alone. */
-export async function loadByReadJson(bench: Bench, kind: string, path: string): Promise<Cost> {
+/** The same by DuckDB alone. `shape`: how records of kind `shape` are read. */
+export async function loadByReadJson(bench: Bench, kind: string, path: string, shape?: unknown): Promise<Cost> {
   if (kind !== 'merge') await emptied(bench)
-  return await cost('readJson.mjs', kind, path, databaseOf(bench))
+  return await cost('readJson.mjs', kind, path, databaseOf(bench), shape === undefined ? '' : JSON.stringify(shape))
 }
 
 export function databaseOf(bench: Bench): string {
   return join(bench.work, 'database.duckdb')
 }
 
-async function emptied({ work }: Bench): Promise<void> {
+export function homeOf(bench: Bench): string {
+  return join(bench.work, 'home')
+}
+
+export async function emptied({ work }: Bench): Promise<void> {
   await rm(work, { recursive: true, force: true })
   await mkdir(work, { recursive: true })
 }
@@ -117,6 +157,19 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2 // both exist
+}
+
+/** Median milliseconds of processes from their start to their end, run in turns. */
+export function timedInTurns(runs: number, sides: readonly (readonly string[])[]): readonly number[] {
+  const times: number[][] = sides.map(() => [])
+  for (let run = 0; run < runs; run++) {
+    for (const [index, parameters] of sides.entries()) {
+      const begun = performance.now()
+      execFileSync(process.execPath, parameters, { stdio: 'ignore' })
+      times[index]?.push(performance.now() - begun)
+    }
+  }
+  return times.map(median)
 }
 
 export function medianOf(costs: readonly Cost[], key: 'wallMs' | 'userMs' | 'systemMs' | 'peakMb'): number {

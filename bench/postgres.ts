@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type PostgresServer, startPostgres } from '../test/destinations/postgresServer.js'
+import { startPostgres } from '../test/destinations/postgresServer.js'
 import { type Bench, type Cost, cost, described, inTurns, median, medianOf, seconds } from './measure.js'
 import { feedbackRecord, idsUpTo, writeRecords } from './records.js'
 
@@ -8,16 +8,11 @@ const DATASET = 'bench'
 /** The server's own defaults; the tests run without fsync. */
 const DEFAULTS = ['-c', 'fsync=on']
 
-/**
- * Nested records into Postgres, beside a bare binary COPY of the rows of the same tables, both from memory and on one
- * server; then every fifth record again with changes, merged into them.
- */
+/** Nested records into Postgres, beside a bare binary COPY of the rows of the same tables, both from memory and on one server. */
 export async function postgres(bench: Bench): Promise<void> {
   const records = Math.round(500_000 * bench.scale)
   const path = join(bench.data, `feedback-${records}.ndjson`)
   await writeRecords(path, idsUpTo(records), feedbackRecord)
-  const changed = join(bench.data, `fifth-${records}.ndjson`)
-  await writeRecords(changed, everyFifth(records), id => feedbackRecord(id, 1))
   const server = await startPostgres(DEFAULTS)
   try {
     const database = await server.createDatabase()
@@ -37,29 +32,57 @@ export async function postgres(bench: Bench): Promise<void> {
     const [one, other] = [rate(ours[0], medianOf(ours, 'wallMs')), rate(ours[0], medianOf(bare, 'wallMs'))]
     bench.print(`  ${one} of ${other} rows/s`)
     bench.ratio('rows/s', one / other, 0.6, false)
-    await changes(bench, server, database, records, first, () => load(changed))
   } finally {
     await server.stop()
   }
 }
 
+/** 100,000 changed records into two sizes of tables: the commit beside the best SQL by hand. */
+export async function postgresMerge(bench: Bench): Promise<void> {
+  const few = Math.round(500_000 * bench.scale)
+  const commits: number[] = []
+  for (const records of [few, few * 10]) {
+    const { ours, byHand } = await changes(bench, records, records / Math.round(100_000 * bench.scale))
+    commits.push(ours)
+    bench.ratio(`commit into ${records}`, ours / byHand, 1.2)
+  }
+  const [small = 0, large = 0] = commits
+  bench.print(`  ten times the rows: ${(large / small).toFixed(2)} times the commit`)
+}
+
 async function changes(
   bench: Bench,
-  server: PostgresServer,
-  database: string,
   records: number,
-  first: () => Promise<Cost>,
-  second: () => Promise<Cost>,
-): Promise<void> {
-  bench.print(`${Math.floor(records / 5)} changed records into ${records}`)
-  const costs: Cost[] = []
-  for (let run = 0; run < bench.runs; run++) {
-    await first()
-    await server.sql(database, 'CHECKPOINT')
-    costs.push(await second())
+  step: number,
+): Promise<{ readonly ours: number; readonly byHand: number }> {
+  const path = join(bench.data, `feedback-${records}.ndjson`)
+  await writeRecords(path, idsUpTo(records), feedbackRecord)
+  const changed = join(bench.data, `changed-${step}-of-${records}.ndjson`)
+  await writeRecords(changed, everyNth(step, records), id => feedbackRecord(id, 1))
+  const server = await startPostgres(DEFAULTS)
+  try {
+    const database = await server.createDatabase()
+    const url = server.url(database)
+    const home = join(bench.work, 'home')
+    bench.print(`${Math.floor(records / step)} changed records into ${records}`)
+    const costs: Cost[] = []
+    const byHand: Cost[] = []
+    for (let run = 0; run < bench.runs; run++) {
+      await rm(home, { recursive: true, force: true })
+      await server.sql(database, `DROP SCHEMA IF EXISTS ${DATASET} CASCADE`)
+      await cost('loadPostgres.mjs', path, url, DATASET, home)
+      await cost('mergePostgres.mjs', 'keep', url, DATASET)
+      await server.sql(database, 'CHECKPOINT')
+      costs.push(await cost('loadPostgres.mjs', changed, url, DATASET, home))
+      byHand.push(await cost('mergePostgres.mjs', 'merge', url, DATASET))
+    }
+    const commit = median(costs.map(({ commitMs }) => Number(commitMs)))
+    bench.print(`${described('Sluice', costs)}, commit ${seconds(commit)}`)
+    bench.print(described('by hand', byHand))
+    return { ours: commit, byHand: medianOf(byHand, 'wallMs') }
+  } finally {
+    await server.stop()
   }
-  bench.print(`${described('Sluice', costs)}, commit ${seconds(median(costs.map(({ commitMs }) => Number(commitMs))))}`)
-  bench.print(`  ${rate(costs[0], medianOf(costs, 'wallMs'))} rows/s`)
 }
 
 /** Rows of a load in a second. */
@@ -68,6 +91,6 @@ function rate(cost: Cost | undefined, wallMs: number): number {
   return Math.round(rows.reduce((sum, count) => sum + count, 0) / (wallMs / 1000))
 }
 
-function* everyFifth(records: number): Iterable<number> {
-  for (let id = 5; id <= records; id += 5) yield id
+function* everyNth(step: number, records: number): Iterable<number> {
+  for (let id = step; id <= records; id += step) yield id
 }

@@ -2,11 +2,11 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { report } from './report.mjs'
 
 /**
- * What Sluice is held against, in a process of its own: `readJson.mjs <feedback|wide|merge> <file> <database> [columns]`.
+ * What Sluice is held against, in a process of its own: `readJson.mjs <feedback|wide|shape|merge> <file> <database> [shape as JSON]`.
  * DuckDB reads the records from the disk by `read_json` with explicit types and default settings, makes the same tables
  * with row ids, and merges them by key.
  */
-const [kind = '', path = '', database = '', columns = '200'] = process.argv.slice(2)
+const [kind = '', path = '', database = '', shape = ''] = process.argv.slice(2)
 const instance = await DuckDBInstance.create(database)
 const connection = await instance.connect()
 
@@ -61,13 +61,26 @@ async function feedback() {
 
 async function wide() {
   const types = ['BIGINT', 'VARCHAR', 'DOUBLE', 'BOOLEAN', 'TIMESTAMPTZ']
-  const names = Array.from({ length: Number(columns) }, (_, column) => `column_${column}: '${types[column % 5]}'`)
+  const names = Array.from({ length: 200 }, (_, column) => `column_${column}: '${types[column % 5]}'`)
   await connection.run('BEGIN')
   await connection.run('CREATE SCHEMA bench')
   await connection.run(`CREATE TABLE bench.wide AS SELECT *, '1700000000.1' AS _dlt_load_id,
     left(md5(random()::VARCHAR || id), 14) AS _dlt_id FROM
     read_json('${path}', format = 'newline_delimited', columns = {id: 'BIGINT', ${names.join(', ')}})`)
   await refuseDuplicates('bench.wide')
+  await connection.run('COMMIT')
+}
+
+/** Records of any shape into new tables: their columns as `read_json` takes them, and a query of the stage for each table. */
+async function ofShape() {
+  const { columns, tables, isMerge } = JSON.parse(shape)
+  await connection.run('BEGIN')
+  await connection.run('CREATE SCHEMA bench')
+  await connection.run(`CREATE TEMP TABLE stage AS SELECT *, '1700000000.1' AS _dlt_load_id,
+    left(md5(random()::VARCHAR || id), 14) AS _dlt_id FROM
+    read_json('${path}', format = 'newline_delimited', maximum_object_size = 67108864, columns = ${columns})`)
+  if (isMerge) await refuseDuplicates('stage')
+  for (const [name, query] of Object.entries(tables)) await connection.run(`CREATE TABLE bench.${name} AS ${query}`)
   await connection.run('COMMIT')
 }
 
@@ -89,10 +102,11 @@ async function merge() {
   })
 }
 
+const kinds = { feedback, wide, shape: ofShape }
 if (kind === 'merge') await merge()
 else
   await report(async () => {
-    await (kind === 'wide' ? wide() : feedback())
+    await kinds[kind]()
     // A load by Sluice ends with the file closed, too.
     connection.closeSync()
     instance.closeSync()

@@ -69,7 +69,8 @@ export function* idsUpTo(count: number): Iterable<number> {
   for (let id = 1; id <= count; id++) yield id
 }
 
-function mixed(value: number): number {
+/** A number without visible order, the same for the same value. */
+export function mixed(value: number): number {
   let x = (value ^ 0x9e3779b9) >>> 0
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b) >>> 0
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35) >>> 0
@@ -101,7 +102,7 @@ const NAMES = ['Ada Byron', 'Grace Hopper', 'Zoë Müller', 'Linus T.', 'Margare
 const STATUS = ['open', 'closed', 'pending']
 const PLANS = ['free', 'team', 'enterprise']
 const SYSTEMS = ['ios', 'android', 'windows', 'linux']
-const WORDS = [
+export const WORDS = [
   'export',
   'button',
   'crash',

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 
 /**
  * A paged API over a file of one record a line, in a process of its own: `server.ts <file> <records a page> <delay ms>`.
- * `GET /?page=1` answers `{"data":[…],"total_pages":n}`, and `GET /?since=1` the page
+ * `GET /?page=1` answers `{"data":[…],"total_pages":n,"next":2}`, and `GET /?since=1` the page
  * that begins with that record, as if it were the only one. Prints its address once it listens. It shares the machine with what is
  * measured, so that it has the pages ready in memory unless they are too large for that.
  */
@@ -15,7 +15,8 @@ const { size } = await file.stat()
 const ready = size <= MOST_IN_MEMORY ? withCommas(await file.readFile()) : undefined
 const pages = await pageSpans(file, Number(pageSize))
 const head = '{"data":['
-const tailOf = (total: number): string => `],"total_pages":${total}}`
+const tailOf = (page: number, total: number): string =>
+  `],"total_pages":${total},"next":${page < total ? page + 1 : null}}`
 let inFlight = 0
 let mostInFlight = 0
 
@@ -29,10 +30,9 @@ const server = createServer((request, response) => {
   mostInFlight = Math.max(mostInFlight, ++inFlight)
   const answer = async (): Promise<void> => {
     const since = searchParams.get('since')
-    const tail = tailOf(since === null ? pages.length : 1)
-    const records = await pageRecords(
-      Number(searchParams.get('page') ?? Math.ceil(Number(since ?? 1) / Number(pageSize))),
-    )
+    const page = Number(searchParams.get('page') ?? Math.ceil(Number(since ?? 1) / Number(pageSize)))
+    const tail = since === null ? tailOf(page, pages.length) : tailOf(1, 1)
+    const records = await pageRecords(page)
     const length = head.length + records.length + tail.length
     response.cork()
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': length })

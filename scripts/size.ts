@@ -34,7 +34,7 @@ interface LockedPackage {
 const measured: Readonly<Record<keyof typeof LIMITS, number>> = {
   ...packageSize(),
   ...installSize(),
-  startUp: await startUp(),
+  startUp: startUp(),
 }
 
 for (const [name, limit] of Object.entries(LIMITS)) {
@@ -81,7 +81,7 @@ function folderBytes(folder: string): number {
     .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
 }
 
-async function startUp(): Promise<number> {
-  const { tool, bare } = await startUps(START_UPS)
+function startUp(): number {
+  const { tool, bare } = startUps(START_UPS)
   return tool / bare
 }
