@@ -128,7 +128,9 @@ async function checked(
   for (let current = pipeline; ; ) {
     const resources = resourcesOf(current.document)
     if (resources.length === 0) {
-      const none = { what: `pipeline ${current.name}`, why: 'it has no list that can be read' }
+      const { text, place: at } = current.notes.find(({ stopsRun }) => stopsRun === true) ?? {}
+      const why = `it has no list that can be read${text === undefined ? '' : `: ${text}`}`
+      const none = { what: `pipeline ${current.name}`, place: at, why }
       return { refused: refused.length > 0 ? refused : [none] }
     }
     const text = importedText(current, place.schema, place.from)

@@ -257,6 +257,21 @@ describe('a command of curl', () => {
     expect(file.text).not.toContain('starting_after: ch_1')
   })
 
+  it.each([
+    ['an empty one', `curl '${URL_OF_LIST}?cursor='`, '`cursor` of the address is a cursor'],
+    ['one of a body', `curl ${URL_OF_LIST} --json '{"page_token":""}'`, 'cursor_body_path: page_token }`'],
+    [
+      'one of GraphQL',
+      `curl ${URL_OF_LIST} --json '{"query":"query($after:String){orders(first:5,after:$after){nodes{id}}}","variables":{"after":null}}'`,
+      'cursor_body_path: variables.after }`',
+    ],
+  ])('says of a cursor what is missing: %s', async (_, text, expected) => {
+    const { file } = await imported({ kind: 'curl', text })
+    expect(file.notes.filter(({ kind }) => kind === 'open').map(({ text }) => text)).toEqual([
+      expect.stringContaining(expected),
+    ])
+  })
+
   it('asks for each of several words in braces, and with -g for the text', async () => {
     const [many, literal] = await Promise.all([
       imported({ kind: 'curl', text: `curl 'https://api.example.com/{shops,orders}?sort={id,name}'` }),

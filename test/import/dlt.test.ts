@@ -70,11 +70,34 @@ describe('a script of dlt', () => {
     ['"1" if MODE == "live" else "2"', 'MODE = "test"', '2'],
     ['MODE or "none"', 'MODE = None', 'none'],
     ['f"{ORG}/x"', 'from settings import ORG', '${env.ORG}/x'],
+    ['make("x")', 'def make(a, *, b="y"):\n    return a + b', 'xy'],
+    ['make("x", b="y")', 'def make(a, **more):\n    return a + more["b"]', 'xy'],
+    ['make("x", "y", "z")', 'def make(a, *more):\n    return a + more[1]', 'xz'],
+    ['make(None) or "x"', 'def make(a="y"):\n    return a', 'x'],
+    ['sorted({"b": 1, "a": 2}.items())[0][0]', '', 'a'],
+    ['f"{list(range(2023, 2026))[-1]:06d}"', '', '002025'],
+    ['"%s/%d%%" % ("x", 3)', '', 'x/3%'],
   ]
   it.each(expressions)('reads %s', async (expression, before, expected) => {
     const config = `{"client": {"base_url": "https://a.example.com", "headers": {"X-Shop": ${expression}}}, "resources": ["orders"]}`
     const { data } = await imported({ kind: 'dlt', text: script(config, before) })
     expect(data.source.client.headers['X-Shop']).toBe(expected)
+  })
+
+  it.each(['f"v{1.0}"', '"%s" % ["x"]', 'f"{5:x}"', '"%5.2f" % 3'])('guesses no text of %s', async expression => {
+    const config = `{"client": {"base_url": "https://a.example.com", "headers": {"X-Shop": ${expression}}}, "resources": ["orders"]}`
+    const { data, file } = await imported({ kind: 'dlt', text: script(config) })
+    expect(data.source.client.headers).toEqual({})
+    expect(file.notes).toContainEqual(expect.objectContaining({ kind: 'open', stopsRun: true }))
+  })
+
+  it('says why there is no list', async () => {
+    const text = script(
+      '{"client": {"base_url": "https://a.example.com"}, "resources": found()}',
+      'from x import found',
+    )
+    const { leftOut } = await importPipeline({ kind: 'dlt', text })
+    expect(leftOut).toMatchObject([{ place: { line: expect.any(Number) }, why: expect.stringContaining('found(') }])
   })
 
   it('reads classes of dlt, spreads and lists that are put together', async () => {

@@ -353,6 +353,16 @@ describe('what documents of OpenAPI say', () => {
     expect(orders.endpoint.path).toBe('users/{resources.users.login}/orders')
   })
 
+  it('of a format behind a name is no part of the name', async () => {
+    const format = { ...item('format'), schema: { type: 'string', enum: ['json', 'xml'] } }
+    const get = { parameters: [item('order_id'), format], ...answer(ORDERS) }
+    const { posts } = await endpoints({
+      '/orders': { get: answer(ORDERS) },
+      '/orders/{order_id}/posts.{format}': { get },
+    })
+    expect(posts.endpoint.path).toBe('orders/{resources.orders.id}/posts.json')
+  })
+
   const copies: readonly (readonly [string, string])[] = [
     ['https://api.shop.example/docs/openapi.json', 'https://api.shop.example/v1'],
     ['https://raw.example.org/shop/openapi.json', '${env.SHOP_BASE_URL}/v1'],

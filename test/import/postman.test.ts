@@ -81,12 +81,82 @@ describe('a Postman collection', () => {
       { type: 'oauth2', oauth2: [{ key: 'accessToken', value: '{{token}}' }] },
       { type: 'bearer', token: '${secrets.token}' },
     ],
+    [
+      {
+        type: 'oauth2',
+        oauth2: [
+          { key: 'grant_type', value: 'client_credentials' },
+          { key: 'accessTokenUrl', value: 'https://id.example.com/token' },
+          { key: 'clientId', value: 'shop' },
+          { key: 'clientSecret', value: 's3cret-word' },
+          { key: 'scope', value: 'read' },
+          { key: 'client_authentication', value: 'header' },
+        ],
+      },
+      {
+        type: 'oauth2_client_credentials',
+        access_token_url: 'https://id.example.com/token',
+        client_id: '${secrets.client_id}',
+        client_secret: '${secrets.client_secret}',
+        scope: 'read',
+        client_auth: 'basic',
+      },
+    ],
   ]
   it.each(auths)('takes the authentication of a folder: %j', async (auth, expected) => {
     const text = collection([{ name: 'folder', auth, item: [{ name: 'orders', request: { url: `${API}/orders` } }] }])
     const { file, data } = await imported({ kind: 'postman', text })
     expect(data.source.client.auth).toMatchObject(expected)
     expect(JSON.stringify(file)).not.toContain('s3cret')
+  })
+
+  it('takes addresses in parts, and headers as lines', async () => {
+    const url = {
+      protocol: 'http',
+      host: 'shops.example.com',
+      port: '8080',
+      path: '/v1/orders',
+      query: [{ key: 'a', value: 'b' }],
+    }
+    const parts = { host: ['{{sub}}', 'example', 'com'], path: ['v2', 'shops'] }
+    const text = collection(
+      [
+        { name: 'orders', request: { url, header: 'X-Shop: main\r\nAuthorization: Bearer s3cret-token-1' } },
+        { name: 'shops', request: { url: parts } },
+      ],
+      { variable: [{ key: 'sub', value: 'api' }] },
+    )
+    const { pipelines } = await importPipeline({ kind: 'postman', text })
+    const sources = pipelines.map(({ document }) => document.source as Data)
+    expect(sources[0]).toMatchObject({
+      client: { base_url: 'http://shops.example.com:8080/v1', auth: { type: 'bearer', token: '${secrets.token}' } },
+      resources: [{ endpoint: { path: 'orders', params: { a: 'b' }, headers: { 'X-Shop': 'main' } } }],
+    })
+    expect(sources[1]?.client.base_url).toBe(`${API}/v2`)
+    expect(JSON.stringify(pipelines)).not.toContain('s3cret')
+  })
+
+  it('takes variables of bodies as variables, and leaves out secret ones', async () => {
+    const search = (raw: string) => ({ url: `${API}/search`, method: 'POST', body: { mode: 'raw', raw } })
+    const text = collection([
+      { name: 'json', request: search('{"q": "{{word}} {x}", "in": ["{{shop}}"]}') },
+      {
+        name: 'form',
+        request: {
+          ...search(''),
+          url: `${API}/query`,
+          body: { mode: 'urlencoded', urlencoded: [{ key: 'q', value: '{{word}}' }] },
+        },
+      },
+      { name: 'secret', request: { ...search('{"x": "{{api_key}}"}'), url: `${API}/find` } },
+    ])
+    const { pipelines, leftOut } = await importPipeline({ kind: 'postman', text })
+    const [source] = pipelines.map(({ document }) => document.source as Data)
+    expect(source?.resources.map(({ endpoint }: Data) => endpoint.json ?? endpoint.data)).toEqual([
+      { q: '${env.word} {{x}}', in: ['${env.shop}'] },
+      { q: '${env.word}' },
+    ])
+    expect(leftOut.map(({ why }) => why)).toEqual(['its body holds a secret, the variable api_key'])
   })
 
   it('asks for path variables that have no value', async () => {

@@ -38,11 +38,9 @@ export function builtIn(written: string, { positional, named, call }: Call): Pyt
     case 'len':
       return isList(first) ? first.length : isMap(first) ? first.size : undefined
     case 'sorted':
-      return isList(first) && first.every(item => typeof item === 'string') ? [...first].sort() : undefined
+      return sorted(isMap(first) ? [...first.keys()] : first)
     case 'range':
-      return positional.length === 1 && typeof first === 'number' && first >= 0 && first <= MOST_NUMBERS
-        ? Array.from({ length: first }, (_, index) => index)
-        : undefined
+      return range(positional)
     case 'enumerate':
       return isList(first) ? first.map((item, index) => [index, item]) : undefined
     case 'SecretStr':
@@ -50,6 +48,27 @@ export function builtIn(written: string, { positional, named, call }: Call): Pyt
     default:
       return undefined
   }
+}
+
+/** Texts or numbers in their order, and pairs such as those of `items()` by their first part. */
+function sorted(list: PythonValue): PythonValue | undefined {
+  if (!isList(list)) return undefined
+  const keys = list.map(item => (isList(item) ? item[0] : item))
+  const isText = keys.every(key => typeof key === 'string' && !isReference(key))
+  const isPlain = isText || keys.every(key => typeof key === 'number')
+  // Equal first parts would be ordered by the second ones.
+  if (!isPlain || new Set(keys).size < keys.length) return undefined
+  const order = keys.map((key, index) => ({ key, index })).sort((a, b) => ((a.key ?? 0) < (b.key ?? 0) ? -1 : 1))
+  return order.map(({ index }) => list[index] ?? null)
+}
+
+function range(given: readonly PythonValue[]): PythonValue | undefined {
+  const numbers = given.filter(value => typeof value === 'number' && Number.isInteger(value)) as number[]
+  if (numbers.length !== given.length || given.length > 3) return undefined
+  const [from, to, step] =
+    given.length === 1 ? [0, numbers[0] ?? 0, 1] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1]
+  const length = step === 0 ? Number.NaN : Math.max(0, Math.ceil((to - from) / step))
+  return length <= MOST_NUMBERS ? Array.from({ length }, (_, index) => from + index * step) : undefined
 }
 
 function numberOf(value: PythonValue): number | undefined {

@@ -42,6 +42,8 @@ const DEEPEST = 60
 export class PythonExpressions {
   readonly #around: Around
   readonly #text: ScriptText
+  /** Whole numbers that the script writes with a point. */
+  readonly #floats = new Set<number>()
   #depth = 0
 
   constructor(around: Around) {
@@ -130,7 +132,9 @@ export class PythonExpressions {
   }
 
   #number(node: SyntaxNode): PythonValue {
-    const value = Number(this.#text.of(node).replaceAll('_', ''))
+    const written = this.#text.of(node).replaceAll('_', '')
+    const value = Number(written)
+    if (Number.isInteger(value) && /^[\d.]*[.e]/i.test(written)) this.#floats.add(value)
     return Number.isNaN(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)) ? this.unknown(node) : value
   }
 
@@ -160,9 +164,11 @@ export class PythonExpressions {
     let at = node.from + prefix.length + quote.length
     for (const replacement of children(node).filter(({ name }) => name === 'FormatReplacement')) {
       text += literal(at, replacement.from)
-      const inner = children(replacement).filter(({ name }) => name !== '{' && name !== '}')
-      const [only] = inner
-      const value = only === undefined || inner.length > 1 ? undefined : textOf(this.of(only, frame))
+      const [only, spec, more] = children(replacement).filter(({ name }) => name !== '{' && name !== '}')
+      const inner = only === undefined || more !== undefined ? this.unknown(node) : this.of(only, frame)
+      // Python writes 1.0 as `1.0`, and here it is the same number as 1.
+      const isFloat = typeof inner === 'number' && this.#floats.has(inner)
+      const value = isFloat ? undefined : spec === undefined ? textOf(inner) : padded(inner, this.#text.of(spec))
       if (value === undefined) return this.unknown(node)
       text += value
       at = replacement.to
@@ -378,6 +384,29 @@ export function variable(name: string): string {
   return `\${env.${name.toUpperCase()}}`
 }
 
+/** A number with a format as `:04d`. */
+function padded(value: PythonValue, spec: string): string | undefined {
+  const [all, zero, width] = /^:(0?)(\d{0,2})d?$/.exec(spec) ?? []
+  if (all === undefined || typeof value !== 'number' || !Number.isInteger(value) || value < 0) return undefined
+  return String(value).padStart(Number(width), zero === '0' ? '0' : ' ')
+}
+
+/** `"%s/%d" % (a, b)`. One value is no list: Python would write all of it. */
+function filledText(text: string, value: PythonValue): string | undefined {
+  const values = isList(value) ? [...value] : [value]
+  const isMeant = (text.match(/%[^%]/g)?.length ?? 0) === values.length && (!isList(value) || values.length > 1)
+  if (!isMeant || isReference(text)) return undefined
+  let isWhole = true
+  const made = text.replace(/%(.)/gs, (_, kind: string) => {
+    if (kind === '%') return '%'
+    const part = values.shift() ?? null
+    const filled = kind === 's' || (kind === 'd' && Number.isInteger(part)) ? textOf(part) : undefined
+    if (filled === undefined) isWhole = false
+    return filled ?? ''
+  })
+  return isWhole && made.length <= LONGEST_TEXT ? made : undefined
+}
+
 function itemOf(object: PythonValue, index: PythonValue): PythonValue | undefined {
   if (isMap(object) && (typeof index === 'string' || typeof index === 'number')) return object.get(String(index))
   return isList(object) && typeof index === 'number' ? object.at(index) : undefined
@@ -393,6 +422,7 @@ function operation(sign: string, a: PythonValue, b: PythonValue): PythonValue | 
     return isIn === undefined ? undefined : isIn === (sign === 'in')
   }
   if (typeof a === 'number' && typeof b === 'number') return NUMBERS.get(sign)?.(a, b)
+  if (sign === '%' && typeof a === 'string') return filledText(a, b)
   if (sign === '+' && isList(a) && isList(b)) return [...a, ...b]
   if (sign === '|' && isMap(a) && isMap(b)) return new Map([...a, ...b])
   if (sign === '+') {

@@ -345,26 +345,23 @@ export class PythonScript {
   #parameters({ node, frame }: OwnFunction, { positional, named }: Call): Map<string, PythonValue> {
     const values = new Map<string, PythonValue>()
     const list = children(node).find(({ name }) => name === 'ParamList')
-    const all = list === undefined ? [] : parts(list).filter(({ name }) => name !== 'TypeDef')
     const given = [...positional]
-    for (let at = 0; at < all.length; at++) {
-      const part = all[at] as SyntaxNode
-      if (part.name === '*' || part.name === '**') {
-        const rest = all[at + 1]
-        if (rest?.name === 'VariableName') values.set(this.text.of(rest), part.name === '*' ? [] : new Map())
-        at += 1
-        given.length = 0
+    const taken = new Set<string>()
+    for (const [first, second, third] of list === undefined ? [] : parametersOf(list)) {
+      if (first?.name === '*' || first?.name === '**') {
+        const rest = first.name === '*' ? given.splice(0) : new Map([...named].filter(([name]) => !taken.has(name)))
+        if (second?.name === 'VariableName') values.set(this.text.of(second), rest)
         continue
       }
-      if (part.name !== 'VariableName') continue
-      const name = this.text.of(part)
-      const fallback = all[at + 1]?.name === 'AssignOp' ? all[at + 2] : undefined
-      if (fallback !== undefined) at += 2
-      const told = given.shift() ?? named.get(name)
+      if (first?.name !== 'VariableName') continue
+      const name = this.text.of(first)
+      taken.add(name)
+      const fallback = second?.name === 'AssignOp' ? third : undefined
+      const told = given.length > 0 ? given.shift() : named.get(name)
       const byDefault = fallback === undefined ? undefined : this.#default(name, fallback, frame)
       const isBetter = told === undefined || (isUnknown(told) && byDefault !== undefined)
       const value = isBetter ? byDefault : told
-      values.set(name, value === undefined ? this.#expressions.unknown(part, name, name) : value)
+      values.set(name, value === undefined ? this.#expressions.unknown(first, name, name) : value)
     }
     return values
   }
@@ -379,6 +376,16 @@ export class PythonScript {
 }
 
 const nothingGiven = (call: string): Call => ({ call, positional: [], named: new Map(), line: 0 })
+
+/** The nodes of each parameter, without its type. A bare `*` and `**rest` are parameters of their own. */
+function parametersOf(list: SyntaxNode): readonly (readonly SyntaxNode[])[] {
+  const groups: SyntaxNode[][] = [[]]
+  for (const child of children(list)) {
+    if (child.name === ',') groups.push([])
+    else if (!/^(?:TypeDef|[()/])$/.test(child.name)) groups.at(-1)?.push(child)
+  }
+  return groups.filter(({ length }) => length > 0)
+}
 
 function statementsOf(body: SyntaxNode): readonly SyntaxNode[] {
   return children(body).filter(({ name }) => name !== ':')

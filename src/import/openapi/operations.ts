@@ -279,7 +279,7 @@ function valueOfExample(example: unknown): unknown {
 export function elsewhere(reference: string): string {
   const shown = reference.length > 80 ? `${reference.slice(0, 77)}…` : reference
   return reference.startsWith('#')
-    ? `its answer refers to ${shown}, which the document does not have`
+    ? `its answer refers to ${shown}, which leads to nothing in the document`
     : `its answer refers to ${shown}, outside the document, which is not fetched; bundle the document into one file`
 }
 

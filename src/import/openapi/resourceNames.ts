@@ -25,7 +25,9 @@ export function resourceNames(operations: readonly Operation[]): ReadonlyMap<Ope
 
 function candidates({ path, id }: Operation): string[] {
   const words = path.split('/').flatMap(segment => {
-    const name = segment.includes('{') ? undefined : nameFrom(segment)
+    // The format behind the name, as in `posts.{format}`, is no part of it.
+    const named = segment.replace(/\.\{[^{}]*\}$/, '')
+    const name = named.includes('{') ? undefined : nameFrom(named)
     return name === undefined || /^(?:v\d+(?:_\d+)*(?:(?:alpha|beta)\d*)?|api|rest|latest|json|odata)$/.test(name)
       ? []
       : [name]

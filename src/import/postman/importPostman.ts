@@ -118,7 +118,7 @@ class CollectionReader {
   /** The address as text. A path variable such as `:id` is filled, or is a variable. */
   #url(written: unknown): string | undefined {
     const url = membersOf(written)
-    const raw = typeof written === 'string' ? written : textAt(url, 'raw')
+    const raw = typeof written === 'string' ? written : (textAt(url, 'raw') ?? addressOfParts(url))
     if (raw === undefined || raw.trim() === '') return undefined
     const values = new Map(objectsOf(url.variable).map(one => [textAt(one, 'key') ?? '', textAt(one, 'value') ?? '']))
     const [address = '', query] = raw.split(/\?(.*)/s)
@@ -131,8 +131,10 @@ class CollectionReader {
     return this.#variables.filled(kept.length === 0 ? path : `${path}?${kept.join('&')}`)
   }
 
+  /** Pairs as a list has them, or lines of headers, as they may be written in 2.0. */
   #pairs(list: unknown): Pair[] {
-    return objectsOf(list).flatMap(pair => {
+    const pairs = typeof list === 'string' ? headerLines(list) : objectsOf(list)
+    return pairs.flatMap(pair => {
       const [name, value] = [textAt(pair, 'key'), textAt(pair, 'value') ?? '']
       if (name === undefined || name === '' || pair.disabled === true) return []
       return [[name, this.#variables.filled(value)] as const]
@@ -181,15 +183,57 @@ class CollectionReader {
         if (name === '' || hasVariable(name)) return { open: ['the name of its API key is not in the collection'] }
         return { auth: { type: 'api_key', name, location, api_key: secret('value', name, `${location} ${name}`) } }
       }
-      case 'oauth2':
+      case 'oauth2': {
+        const address = this.#variables.filled(settings.get('accessTokenUrl') ?? '')
+        if (settings.get('grant_type') === 'client_credentials' && address !== '' && !hasVariable(address)) {
+          const scope = settings.get('scope') ?? ''
+          return {
+            auth: {
+              type: 'oauth2_client_credentials',
+              access_token_url: address,
+              client_id: secret('clientId', 'client_id', 'client id'),
+              client_secret: secret('clientSecret', 'client_secret', 'client secret'),
+              ...(scope !== '' &&
+                !hasVariable(this.#variables.filled(scope)) && { scope: this.#variables.filled(scope) }),
+              ...(settings.get('client_authentication') === 'header' && { client_auth: 'basic' }),
+            },
+          }
+        }
         return {
           auth: { type: 'bearer', token: secret('accessToken', 'access_token', 'access token') },
           open: ['its OAuth 2.0 token is taken as it is; Sluice can also fetch tokens (docs/authentication.md)'],
         }
+      }
       default:
         return { open: [`its authentication, ${type || 'unnamed'}, must be written by hand (docs/authentication.md)`] }
     }
   }
+}
+
+/** An address that is written in parts alone. */
+function addressOfParts(url: Members): string | undefined {
+  const joined = (value: unknown, by: string): string =>
+    typeof value === 'string'
+      ? value
+      : listOf(value)
+          .filter(part => typeof part === 'string')
+          .join(by)
+  const host = joined(url.host, '.')
+  if (host === '') return undefined
+  // A variable that is the whole host is one of the whole origin.
+  const scheme = textAt(url, 'protocol') ?? (/^\{\{[^{}]+\}\}$/.test(host) ? undefined : 'https')
+  const port = textAt(url, 'port')
+  const path = joined(url.path, '/').replace(/^\/*/, '/')
+  const query = objectsOf(url.query).map(one => `${textAt(one, 'key') ?? ''}=${textAt(one, 'value') ?? ''}`)
+  const start = `${scheme === undefined ? '' : `${scheme}://`}${host}${port === undefined ? '' : `:${port}`}${path}`
+  return query.length === 0 ? start : `${start}?${query.join('&')}`
+}
+
+function headerLines(text: string): Members[] {
+  return text.split(/\r?\n/).flatMap(line => {
+    const [, key, value = ''] = /^\s*([^:\s]+)\s*:\s*(.*?)\s*$/.exec(line) ?? []
+    return key === undefined ? [] : [{ key, value }]
+  })
 }
 
 /** Why a request without an example is no list. Undefined: it may be one. */
@@ -211,8 +255,9 @@ function answerOf(response: Members): SourceAnswer[] {
   const text = textAt(response, 'body')
   const status = Number(response.code)
   if (text === undefined || text === '' || status < 200 || status > 299) return []
+  const written = typeof response.header === 'string' ? headerLines(response.header) : objectsOf(response.header)
   const headers = Object.fromEntries(
-    objectsOf(response.header).map(one => [(textAt(one, 'key') ?? '').toLowerCase(), textAt(one, 'value') ?? '']),
+    written.map(one => [(textAt(one, 'key') ?? '').toLowerCase(), textAt(one, 'value') ?? '']),
   )
   return [{ status: status || 200, headers, text }]
 }

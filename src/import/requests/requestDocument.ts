@@ -14,7 +14,7 @@ import {
   templateText,
 } from './credentials.js'
 import { pagingOf, parentOf, type RequestList, requestLists, shownPath } from './requestLists.js'
-import { environmentName, hasVariable, replacingVariables, type SourceRequest } from './sourceRequest.js'
+import { environmentName, hasVariable, replacingVariables, type SourceRequest, variablesOf } from './sourceRequest.js'
 
 export interface RequestOptions {
   readonly name?: string | undefined
@@ -137,7 +137,7 @@ function resourceOf(
   const credentials = credentialsOf(request, list.query, list.url.user, secrets, options.keepsCookies)
   const path = pathOf(list, from, parents, secrets, note)
   if ('why' in path) return { what, place, why: path.why }
-  const body = bodyOf(request, secrets)
+  const body = bodyOf(request)
   if ('why' in body) return { what, place, why: body.why }
   note('taken', `${request.method} ${shownPath(list.url.path)}`)
   for (const text of request.open ?? []) note('open', text)
@@ -241,15 +241,15 @@ function withMarks(text: string): string {
   return escapedReferences(text.replace(/[{}]/g, '$&$&'))
 }
 
-function bodyOf(
-  { body, method }: SourceRequest,
-  secrets: SecretNames,
-): { readonly keys: Readonly<Record<string, unknown>> } | { readonly why: string } {
+function bodyOf({
+  body,
+  method,
+}: SourceRequest): { readonly keys: Readonly<Record<string, unknown>> } | { readonly why: string } {
   if (body === undefined || method === 'GET') return { keys: {} }
   if (body.kind === 'parts') return { why: 'it sends a form in parts or a file, which reads no list' }
   const text = JSON.stringify(body.kind === 'json' ? body.value : body.kind === 'form' ? body.pairs : body.text)
-  if (hasVariable(text))
-    return { why: 'its body holds variables, which a document has in addresses, headers and parameters only' }
+  const hidden = variablesOf(text).find(name => isSecret(name, 'a value'))
+  if (hidden !== undefined) return { why: `its body holds a secret, the variable ${hidden}` }
   if (body.kind === 'json') {
     const { query, variables, operationName } = (body.value ?? {}) as Record<string, unknown>
     if (typeof query === 'string' && /^\s*(?:#.*\n\s*)*mutation\b/.test(query))
@@ -259,11 +259,13 @@ function bodyOf(
       if (secret !== undefined) return { why: `its query holds a secret, \`${secret}\`` }
       return {
         keys: {
-          json: templated({
-            query,
-            ...(variables != null && { variables }),
-            ...(operationName != null && { operationName }),
-          }),
+          json: withVariables(
+            templated({
+              query,
+              ...(variables != null && { variables }),
+              ...(operationName != null && { operationName }),
+            }),
+          ),
         },
       }
     }
@@ -272,17 +274,17 @@ function bodyOf(
       return { why: `its body holds a secret, \`${secret}\`; write an \`auth\` of the type \`login\` if it is a login` }
     if (typeof body.value !== 'object' || body.value === null || Array.isArray(body.value))
       return { why: 'its body is no JSON object' }
-    return { keys: { json: templated(body.value) } }
+    return { keys: { json: withVariables(templated(body.value)) } }
   }
   if (body.kind === 'form') {
     const secret = body.pairs.find(([name, value]) => isSecret(name, value))
     if (secret !== undefined) return { why: `its body holds a secret, \`${secret[0]}\`` }
-    return { keys: { data: requestParams(body.pairs) } }
+    return { keys: { data: withVariables(requestParams(body.pairs)) } }
   }
   const secret = secretNameIn(body.text)
   if (secret !== undefined) return { why: `its body holds a secret, \`${secret}\`` }
   if (isSecret('', body.text)) return { why: 'its body holds a secret' }
-  return { keys: { data: templateText(body.text, secrets, 'body') } }
+  return { keys: { data: withVariables(withMarks(body.text)) } }
 }
 
 function secretKey(value: unknown): string | undefined {
@@ -295,6 +297,14 @@ function secretKey(value: unknown): string | undefined {
     if (inner !== undefined) return inner
   }
   return undefined
+}
+
+/** A value with variables as references, in all of its texts. */
+function withVariables(value: unknown): unknown {
+  if (typeof value === 'string') return replacingVariables(value, variable => `\${env.${environmentName(variable)}}`)
+  if (Array.isArray(value)) return value.map(withVariables)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withVariables(item)]))
 }
 
 /** Texts of a body with their braces and references as they are meant. */

@@ -240,8 +240,9 @@ export function pagingOf({ answer, url, moved, query, body, variedBody, requests
   }
   const sent = [...url.query, ...moved]
   for (const param of sent) {
-    const kind = positionKind(param, sent)
     const [name, value] = param
+    // The first page of a list has no cursor yet.
+    const kind = positionKind(value === '' ? [name, 'x'] : param, sent)
     if (kind === undefined) continue
     const limit = limitParam(sent, 0)
     if (kind === 'page') {
@@ -276,7 +277,7 @@ export function pagingOf({ answer, url, moved, query, body, variedBody, requests
 
 const BODY_PATH = /^(?:page|offset|cursor)_body_path$/
 
-/** A body that counts pages or records. */
+/** A body that counts pages or records, or names a cursor. */
 function countedInBody(body: readonly BodyPlace[]): Paging | undefined {
   for (const { kind, place } of bodyPositions(body)) {
     const { path, value } = place
@@ -298,6 +299,8 @@ function countedInBody(body: readonly BodyPlace[]): Paging | undefined {
       const why = `\`${path}\` of the body counts records; a total or an empty page ends the list`
       return { paginator, sends: [], certainty: 'assumed', why }
     }
+    const why = `\`${path}\` of the body is a cursor: write \`paginator: { type: cursor, cursor_path: …, cursor_body_path: ${path} }\` with the place of the next one in the answer`
+    return { paginator: undefined, sends: [], certainty: 'open', why }
   }
   return undefined
 }

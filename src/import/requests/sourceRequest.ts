@@ -60,6 +60,11 @@ export function hasVariable(text: string): boolean {
   return text.includes(OPENED)
 }
 
+/** The names of the variables in a text. */
+export function variablesOf(text: string): string[] {
+  return [...text.matchAll(/\uE000([^\uE001]*)\uE001/g)].map(([, name = '']) => name)
+}
+
 /** The text with each variable replaced. */
 export function replacingVariables(text: string, by: (name: string) => string): string {
   return text.replace(/\uE000([^\uE001]*)\uE001/g, (_, name: string) => by(name))
