@@ -393,10 +393,18 @@ class Route:
             ensure(made, path, f"{'-'.join(path)}-{seed}-{index}" if is_text else seed * 100 + index)
         if self.cursor.get("type") == "DatetimeBasedCursor" and self.cursor_field:
             moment = START + timedelta(days=DAYS[index % len(DAYS)], hours=index // len(DAYS), minutes=13, seconds=7)
-            ensure(made, [self.cursor_field], formatted(moment, self.cursor_form() or "%Y-%m-%dT%H:%M:%SZ"), force=True)
+            for path in [[self.cursor_field], *self.computed_cursor()]:
+                ensure(made, path, formatted(moment, self.cursor_form() or "%Y-%m-%dT%H:%M:%SZ"), force=True)
         elif self.cursor_field:
             ensure(made, [self.cursor_field], seed * 100 + index, force=True)
         return made
+
+    def computed_cursor(self):
+        """Where the cursor comes from, if a new field takes it from another one."""
+        for step in self.stream.get("transformations") or []:
+            for field in step.get("fields") or [] if step.get("type") == "AddFields" else []:
+                if field.get("path") == [self.cursor_field]:
+                    yield from (keys for _, *keys in places_in(str(field.get("value")), RECORD) if keys and all(isinstance(key, str) for key in keys))
 
     def kind_of(self, path):
         schema = {"properties": self.properties}
@@ -560,6 +568,9 @@ class Api:
 FLAG = re.compile(r"^(has|is)|more$|done|complete|truncated|last_?page$", re.I)
 
 
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]\d\d:\d\d:\d\d")
+
+
 class Request:
     def __init__(self, handler):
         parts = urlsplit(handler.path)
@@ -599,7 +610,8 @@ class Request:
             gone.update((place, ".".join(keys)) for place, keys, _ in route.token_templates)
             for places in route.windows.values():
                 gone.update((place, ".".join(keys)) for place, keys, _ in places)
-        query = sorted((name, value) for name, value in self.query.items() if ("query", name) not in gone)
+        # A request that names the moment of the run names another one a second later.
+        query = sorted((name, MOMENT.sub(r"\1", value)) for name, value in self.query.items() if ("query", name) not in gone)
         return [query, without(self.body, gone)]
 
 
