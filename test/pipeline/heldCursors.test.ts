@@ -397,7 +397,8 @@ async function sortedApi({ at, compare, size = 2, order = 'asc' }: Sorted, resou
     return { json: { data: found.slice((page - 1) * size, page * size) } }
   })
   const folder = await testFolder()
-  const endpoint = listed('items', incremental)
+  const { max_pages: maxPages, ...hint } = incremental as { readonly max_pages?: number }
+  const endpoint = { ...listed('items', hint), ...(maxPages === undefined ? {} : { max_pages: maxPages }) }
   const made = pipeline({
     name: 'test',
     source: restApi({ client: { base_url: api.url }, resources: [{ name: 'items', endpoint, ...resource }] } as never, {
@@ -413,6 +414,9 @@ async function sortedApi({ at, compare, size = 2, order = 'asc' }: Sorted, resou
     async run(options: RunOptions = {}) {
       const { receipts, warnings } = await made.run(options)
       return { verdict: receipts[0]?.verdict, codes: warnings.map(({ code }) => code) }
+    },
+    async warnings(options: RunOptions = {}) {
+      return (await made.run(options)).warnings.map(({ message }) => message)
     },
     async ids(): Promise<number[]> {
       const rows = await made.dataset().table('items').rows()
@@ -459,6 +463,24 @@ test('a cut whose records all have one value loads none of them, and says so', a
   expect(await made.run()).toEqual({ verdict: 'complete', codes: [] })
   expect(await made.ids()).toEqual([1, 2, 3])
 })
+
+test.each<[string, object, RunOptions, RegExp]>([
+  ['of the run', {}, { maxPages: 1 }, /have that value.*A run without a limit loads them/],
+  ['of the document', { max_pages: 1 }, {}, /have that value.*Raise the cap.*`max_pages`/],
+])(
+  'a limit below the number of records with one value: the warning names the cure: %s',
+  async (_whose, cap, run, said) => {
+    for (const kind of [merged, {}]) {
+      const made = await sortedApi({ at: [10, 20, 20, 20], compare: comparisons[0][1] }, kind, {
+        start_param: 'since',
+        row_order: 'asc',
+        ...cap,
+      })
+      expect(await made.warnings(run)).toEqual([expect.not.stringMatching(said)])
+      expect(await made.warnings(run)).toEqual([expect.stringMatching(said)])
+    }
+  },
+)
 
 describe('a list that comes the other way than row_order says', () => {
   const compare = comparisons[1][1]

@@ -189,6 +189,21 @@ describe('a table that two resources load into is told of', () => {
     ])
   })
 
+  test.each([
+    ['append', 'replace'],
+    ['replace', 'append'],
+  ])('a table that one resource fills by %s and a function of another names, which says %s', async (one, other) => {
+    const { make } = await made({ a: [{ id: 1 }], b: [{ id: 2 }] })
+    const resources = [
+      { name: 'a', write_disposition: one },
+      { name: 'b', table_name: () => 'a', write_disposition: other },
+    ]
+    await expect(make(resources).run()).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining(`fill one table, a, which goes by the first: \`${one}\`, not \`${other}\``),
+    })
+  })
+
   test('a list in the records of another resource', async () => {
     const { make } = await made({ a__tags: [{ id: 1 }], a: [{ tags: [2] }] })
     const events: RunEvent[] = []

@@ -411,3 +411,73 @@ describe.each(engines)('pipelines that fill one table in %s', (engine, open) => 
     ).toEqual([2, 101, 102])
   })
 })
+
+describe.each(engines)('resources of one pipeline that fill one table in %s', (_, open) => {
+  const newOnly = { cursor_path: 'id', start_param: 'since', range_start: 'open' } as const
+  async function made(hints: readonly (readonly [name: string, disposition: 'append' | 'replace', more?: typeof newOnly])[]) {
+    const folder = await testFolder()
+    const destination = await open(folder)
+    const rows: Record<string, { id: number }[]> = { whole: [{ id: 1 }, { id: 2 }], fresh: [{ id: 101 }, { id: 102 }] }
+    const api = await testApi(url => {
+      const since = Number(url.searchParams.get('since') ?? 0)
+      return { json: (rows[url.pathname.slice(1)] ?? []).filter(({ id }) => id > since) }
+    })
+    const loading = pipeline({
+      name: 'one',
+      source: restApi({
+        client: { base_url: api.url },
+        resources: hints.map(([name, disposition, incremental]) => ({
+          name,
+          table_name: 'both',
+          write_disposition: disposition,
+          max_delete_share: 1,
+          endpoint: { path: name, paginator: 'single_page', ...(incremental && { incremental }) },
+        })),
+      }),
+      destination,
+      dataset: 'shared',
+      home: join(folder, 'home'),
+    }) as Pipeline
+    const ids = async () =>
+      (await loading.dataset().table('both').rows()).map(({ id }) => Number(id)).sort((a, b) => a - b)
+    return { loading, rows, ids }
+  }
+
+  test('are read from the beginning where the first one replaces the table', async () => {
+    const { loading, rows, ids } = await made([
+      ['whole', 'replace'],
+      ['fresh', 'append', newOnly],
+    ])
+    await loading.run()
+    expect((await loading.plan()).resources.map(({ cursor }) => cursor?.because)).toEqual([undefined, 'nothing'])
+    rows.whole?.shift()
+    rows.fresh?.push({ id: 103 })
+    const { receipts } = await loading.run()
+    expect(receipts.map(({ verdict }) => verdict)).toEqual(['complete', 'complete'])
+    expect(await ids()).toEqual([2, 101, 102, 103])
+  })
+
+  test('come again after a run that replaced the table without them', async () => {
+    const { loading, rows, ids } = await made([
+      ['whole', 'replace'],
+      ['fresh', 'append', newOnly],
+    ])
+    await loading.run()
+    await loading.run({ select: ['whole'] })
+    expect(await ids()).toEqual([1, 2])
+    rows.fresh?.push({ id: 103 })
+    await loading.run({ select: ['fresh'] })
+    expect(await ids()).toEqual([1, 2, 101, 102, 103])
+  })
+
+  test('are refused before the first request where a later one replaces what the first appends', async () => {
+    const { loading } = await made([
+      ['fresh', 'append', newOnly],
+      ['whole', 'replace'],
+    ])
+    await expect(loading.run()).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(/fresh and whole fill one table, both.*`append`, not `replace`/),
+    })
+  })
+})

@@ -5,9 +5,10 @@ import { cursorState, newState } from '../../model/pipelineState.js'
 import { scrubbedFailure } from '../../model/secrets/scrubber.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
 import { freezeWindows } from '../run/incremental/frozenWindows.js'
-import { flattenPlan, planResources } from '../run/planResources.js'
+import { flattenPlan, planResources, withTableDispositions } from '../run/planResources.js'
+import { namingOf } from '../run/prepare.js'
 import type { PipelineSetup } from '../setup.js'
-import { isThere } from './dataset.js'
+import { isThere, storedSchema } from './dataset.js'
 
 export interface PlanOptions {
   readonly signal?: AbortSignal | undefined
@@ -65,8 +66,9 @@ export interface PlannedCursor {
  */
 export async function describePipeline(setup: PipelineSetup, options: PlanOptions): Promise<PipelinePlan> {
   const { source, destination } = setup
-  const roots = planResources(source, destination, { select: options.select })
+  const planned = planResources(source, destination, { select: options.select })
   const committed = await committedState(setup, options.signal)
+  const roots = withTableDispositions(planned, namingOf(setup, storedSchema(committed)))
   const state = committed?.state ?? newState(setup.name, emptyState(setup))
   const windows = freezeWindows(roots, state, source)
   const resources = flattenPlan(roots).map(({ resource, loaded, disposition }): PlannedList => {

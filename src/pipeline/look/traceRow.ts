@@ -4,10 +4,9 @@ import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
 import type { Receipt } from '../../model/receipt.js'
 import type { KeyNames } from '../../normalize/tables/shapes.js'
-import { storedConvention } from '../../schema/adoptConvention.js'
-import { type NamingName, naming as namingConvention } from '../../schema/naming.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { type SystemNames, systemNames } from '../../schema/systemTables.js'
+import { namingOf } from '../run/prepare.js'
 import { type PipelineSetup, pipelineFolder } from '../setup.js'
 import { type Dataset, datasetOf } from './dataset.js'
 import { type Place, type PlacedValue, placedRecords, type RowLine } from './placedRecords.js'
@@ -122,11 +121,8 @@ function tableOf(schema: ReadonlySchema | undefined, name: string, { name: pipel
   throw new ConfigError([{ place: { path: `table ${name}` }, message }])
 }
 
-function keyNamesOf({ naming: given, destination }: PipelineSetup, schema: ReadonlySchema): KeyNames {
-  const convention = given ?? storedConvention(schema) ?? 'snake_case'
-  const { maxIdentifierLength, reservedColumns } = destination.capabilities
-  const naming = namingConvention(convention as NamingName, maxIdentifierLength, reservedColumns)
-  return { naming, breakPath: schema.normalizers.use_break_path_on_normalize !== false }
+function keyNamesOf(setup: PipelineSetup, schema: ReadonlySchema): KeyNames {
+  return { naming: namingOf(setup, schema), breakPath: schema.normalizers.use_break_path_on_normalize !== false }
 }
 
 type Row = Readonly<Record<string, RowValue>>

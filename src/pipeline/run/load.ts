@@ -174,6 +174,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
   }
   const byTable = resourcesByTable(input.roots, naming)
   const fates = new Map<string, TableFate>()
+  const owners = new Map<string, PlannedResource>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
     const { meter: resourceMeter, cursor, planned, expectations, changes } = opened.get(resource.name) as OpenResource
     const partition = input.windows.partitions.get(resource.name)
@@ -196,6 +197,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
             rows,
             byTable,
             fates,
+            owners,
             meter: resourceMeter,
           })
         : undefined,
@@ -591,11 +593,13 @@ function moveCursors(
     if (isReplay === true && there !== undefined && isOld) return current
     const holding = holdings.get(name)
     const isMoved = there === undefined || isBeyond(incremental, moved, there)
+    const before = holding?.isBeforeLast
+    const kept = before === undefined ? moved : cursor?.stateBeforeLast?.()
     if (holding !== undefined && !isTokenHeld && (isMoved || cursor?.isHeldBack?.() === true)) {
-      emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })
+      const message = `${holding.message}${kept === undefined ? (before?.ifStuck ?? '') : ''}`
+      emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message })
     }
-    const kept = holding?.isBeforeLast === true ? cursor?.stateBeforeLast?.() : moved
-    if (kept === undefined || (holding?.code === 'cursor_held' && holding.isBeforeLast !== true)) return current
+    if (kept === undefined || (holding?.code === 'cursor_held' && before === undefined)) return current
     return withCursorState(current, source.name, name, incremental.cursorPath, kept)
   }, state)
 }

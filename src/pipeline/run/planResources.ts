@@ -77,6 +77,32 @@ export function resourcesByTable(
   return tables
 }
 
+/**
+ * The trees with the dispositions that take effect. Of resources that fill one table, that of the first one holds: where
+ * it replaces the rows, the others are read from the beginning too, and their cursors do not leave out rows that are gone.
+ */
+export function withTableDispositions(roots: readonly PlannedResource[], naming: Naming): readonly PlannedResource[] {
+  const effective = new Map<Resource, DispositionHint>()
+  for (const [owner, ...others] of resourcesByTable(roots, naming).values()) {
+    if (owner === undefined) continue
+    for (const { resource } of others) effective.set(resource, owner.disposition)
+  }
+  const changed = (planned: PlannedResource): PlannedResource => ({
+    ...planned,
+    disposition: effective.get(planned.resource) ?? planned.disposition,
+    children: planned.children.map(changed),
+  })
+  return effective.size === 0 ? roots : roots.map(changed)
+}
+
+/** Fails if a resource appends or merges its rows into a table that the other one replaces, or the reverse. */
+export function refuseOtherReplace(table: string, owner: PlannedResource, other: PlannedResource): void {
+  const [first, second] = [owner.disposition.disposition, other.disposition.disposition]
+  if ((first === 'replace') === (second === 'replace')) return
+  const message = `${owner.resource.name} and ${other.resource.name} fill one table, ${table}, which goes by the first: \`${first}\`, not \`${second}\`; give both the same \`write_disposition\`, or give one another table_name`
+  throw refused(other.resource, 'write_disposition', message)
+}
+
 function checkSelected(source: Source, name: string): void {
   if (source.resources.some(resource => resource.name === name)) return
   const known = source.resources.map(resource => resource.name).join(', ')

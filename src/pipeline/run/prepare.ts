@@ -62,9 +62,7 @@ export async function prepareSchema(
   const stored =
     committedSchema === undefined || imported === undefined ? committedSchema : importedOver(imported, committedSchema)
   if (stored !== undefined) refuseCircles(stored)
-  const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
-  const { maxIdentifierLength, reservedColumns } = destination.capabilities
-  const naming = namingConvention(convention as NamingName, maxIdentifierLength, reservedColumns)
+  const naming = namingOf(setup, stored)
   const hints = { maxNesting: source.maxTableNesting, rootKey: source.rootKey, schemaContract: source.schemaContract }
   const fresh = (): Schema => {
     const schema = newSchema(source.name, { naming, ...hints })
@@ -101,6 +99,13 @@ export async function prepareSchema(
     committed,
     storedHash,
   }
+}
+
+/** How names become names of tables and columns: as the pipeline says, or as the dataset was loaded before. */
+export function namingOf({ naming, destination }: PipelineSetup, stored: ReadonlySchema | undefined): Naming {
+  const convention = naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
+  const { maxIdentifierLength, reservedColumns } = destination.capabilities
+  return namingConvention(convention as NamingName, maxIdentifierLength, reservedColumns)
 }
 
 /** Pipelines of one dataset share a schema if their sources have one name. */

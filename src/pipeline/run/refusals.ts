@@ -5,7 +5,7 @@ import type { Resource, TableHints } from '../../model/source.js'
 import { deletesRefusal } from '../../model/verdict.js'
 import type { Naming } from '../../schema/naming.js'
 import { needsPrimaryKey, type ReadonlySchema, type ReadonlyTable } from '../../schema/schemaTypes.js'
-import { flattenPlan, type PlannedResource, refused, resourcesByTable } from './planResources.js'
+import { flattenPlan, type PlannedResource, refused, refuseOtherReplace, resourcesByTable } from './planResources.js'
 import { DEFAULT_MAX_DELETE_SHARE } from './tablePlans.js'
 
 /** Fails with a ConfigError if rows are to be merged or deleted by a primary key that is not declared. */
@@ -63,7 +63,7 @@ function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
 
 /**
  * Warns of resources that fill one table. Fails with a ConfigError if they delete in different ways or up to different
- * shares of it: nobody can tell whose row is gone. Fails with a SchemaError if two tables differ only by case and the destination treats them as one.
+ * shares of it: nobody can tell whose row is gone. So it does if one replaces what the first appends or merges. Fails with a SchemaError if two tables differ only by case and the destination treats them as one.
  */
 export function reportSharedTables(
   roots: readonly PlannedResource[],
@@ -75,13 +75,16 @@ export function reportSharedTables(
   const tables = resourcesByTable(roots, naming)
   if (!destination.capabilities.caseSensitive) refuseEqualButForCase([...tables.keys()], schema, destination)
   for (const [table, sharing] of tables) {
-    const [first, ...others] = sharing.map(({ resource }) => resource.name)
-    if (first === undefined || others.length === 0) continue
+    const [owner, ...rest] = sharing
+    if (owner === undefined || rest.length === 0) continue
+    const [first, others] = [owner.resource.name, rest.map(({ resource }) => resource.name)]
     refuseOtherDeletes(
       table,
       sharing.map(({ resource }) => resource),
     )
     refuseOtherShares(table, sharing)
+    // Where the first one replaces, the others do so too. Appended, the rows of one that replaces would come again and again.
+    for (const other of rest) if (other.disposition.disposition === 'replace') refuseOtherReplace(table, owner, other)
     emit({
       type: 'warning',
       code: 'table_collision',

@@ -8,7 +8,7 @@ import { closingConnection, closingSource, failingAloud, underLock } from './clo
 import { type FrozenWindows, freezeWindows } from './incremental/frozenWindows.js'
 import type { ParentsRead } from './incremental/parentChanges.js'
 import type { PartitionRange } from './incremental/partitions.js'
-import { planResources } from './planResources.js'
+import { planResources, withTableDispositions } from './planResources.js'
 import { prepareSchema } from './prepare.js'
 import { type Running, readAndCommit } from './runPipeline.js'
 
@@ -50,12 +50,13 @@ async function replayConnected(
   replaying: Pick<Running, 'setup' | 'emit' | 'roots' | 'connection' | 'lock'> & { readonly options: ReplayOptions },
   wanted: string | undefined,
 ): Promise<LoadResult> {
-  const { setup, options, emit, roots, connection, lock } = replaying
+  const { setup, options, emit, connection, lock } = replaying
   const folder = pipelineFolder(setup)
   const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.scrubber)
   try {
     const committed = await connection.committed(setup.name, setup.source.name)
-    const prepared = await prepareSchema(setup, connection, committed, roots, options)
+    const prepared = await prepareSchema(setup, connection, committed, replaying.roots, options)
+    const roots = withTableDispositions(replaying.roots, prepared.naming)
     const windows = windowsOf(recorded.meta, freezeWindows(roots, prepared.state, setup.source))
     const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
     const journal = {

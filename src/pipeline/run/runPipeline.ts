@@ -28,7 +28,7 @@ import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
 import { type ReadWindow, type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
-import { flattenPlan, planResources } from './planResources.js'
+import { flattenPlan, planResources, withTableDispositions } from './planResources.js'
 import { type Beginning, type Prepared, prepareSchema } from './prepare.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
 import { keptText, type LosingPipeline, lossText } from './sharedTables.js'
@@ -147,13 +147,15 @@ interface Finished {
   readonly forget: () => Promise<void>
 }
 
-async function runConnected(now: Run & { readonly connection: Connection }): Promise<Finished> {
-  const { setup, roots, options, connection } = now
-  const committed = now.session?.ahead ?? (await connection.committed(setup.name, setup.source.name))
-  const settled = await settleCommitted(now)
+async function runConnected(begun: Run & { readonly connection: Connection }): Promise<Finished> {
+  const { setup, options, connection } = begun
+  const committed = begun.session?.ahead ?? (await connection.committed(setup.name, setup.source.name))
+  const settled = await settleCommitted(begun)
   if (settled !== undefined) return settled
-  if (now.window !== undefined) await refuseLoaded(now, now.window, committed?.state)
-  const prepared = await prepareSchema(setup, connection, committed, roots, options)
+  if (begun.window !== undefined) await refuseLoaded(begun, begun.window, committed?.state)
+  const prepared = await prepareSchema(setup, connection, committed, begun.roots, options)
+  const roots = withTableDispositions(begun.roots, prepared.naming)
+  const now = { ...begun, roots }
   if (now.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
   const windows = freezeWindows(roots, prepared.state, setup.source)
   const journal = await takeUpJournal(now, windows, committed?.loadId)

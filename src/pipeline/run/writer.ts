@@ -14,7 +14,7 @@ import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
 import type { RunOptions } from '../setup.js'
 import type { Meter } from './meter.js'
-import { deletionOf, type PlannedResource } from './planResources.js'
+import { deletionOf, type PlannedResource, refuseOtherReplace } from './planResources.js'
 import type { Prepared } from './prepare.js'
 import { DELETION_MARK } from './tablePlans.js'
 
@@ -94,16 +94,21 @@ interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' 
   readonly byTable: ReadonlyMap<string, readonly PlannedResource[]>
   /** For the tables that received records. */
   readonly fates: Map<string, TableFate>
+  /** By the same tables: the resource that gives its hints, which may be the first whose function names the table. */
+  readonly owners: Map<string, PlannedResource>
   readonly meter: Meter
 }
 
 /** As with dlt, hints enter the schema with the first page for a table, even an empty one. */
 export function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
   const { resource } = planned
-  const { naming, rows, byTable, fates, meter: resourceMeter } = context
+  const { naming, rows, byTable, fates, owners, meter: resourceMeter } = context
   const open = (raw: string): readonly [table: string, fate: TableFate] => {
     const table = naming.tablesPath(raw)
-    const fate = fates.get(table) ?? openTable(table, byTable.get(table)?.[0] ?? planned, context)
+    const owner = owners.get(table) ?? byTable.get(table)?.[0] ?? planned
+    owners.set(table, owner)
+    refuseOtherReplace(table, owner, planned)
+    const fate = fates.get(table) ?? openTable(table, owner, context)
     fates.set(table, fate)
     return [table, fate]
   }

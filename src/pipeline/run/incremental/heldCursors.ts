@@ -25,8 +25,8 @@ export interface ReadResource {
 export interface Holding {
   readonly code: 'cursor_held' | 'cursor_ahead'
   readonly message: string
-  /** The cursor moves, but not to its last value. */
-  readonly isBeforeLast?: true
+  /** The cursor moves, but not to its last value. `ifStuck`: what to tell if the list has no other. */
+  readonly isBeforeLast?: { readonly ifStuck: string }
 }
 
 /**
@@ -151,6 +151,10 @@ export function losesEqual({ parent, incremental, sendsWindowStart }: Resource):
   return incremental.rangeStart === 'open' || sendsWindowStart !== false
 }
 
+const FULL = ' All new records that were read have that value, so the next run reads the same ones again.'
+const STUCK_BY_RUN = `${FULL} A run without a limit loads them, or one whose limit is above the number of records that share a value.`
+const STUCK = `${FULL} Raise the cap of the list above the number of records that share a value (\`max_pages\`, \`max_records\`, \`max_seconds\`, \`maximum_page\` or \`maximum_offset\`), or leave it out.`
+
 /** The list was cut between records of which the next may equal the last one. */
 function ofCutValue(one: ReadResource): Holding | undefined {
   const { resource, unread, holdsBack } = one
@@ -162,7 +166,7 @@ function ofCutValue(one: ReadResource): Holding | undefined {
     : 'so the cursor stays before it'
   return {
     code: 'cursor_held',
-    isBeforeLast: true,
+    isBeforeLast: { ifStuck: unread.has('run') ? STUCK_BY_RUN : STUCK },
     message: `${name}: the list was not read to its end, and more records may have the last value of ${incremental?.cursorPath}, ${what}.`,
   }
 }
