@@ -116,6 +116,8 @@ export interface Paginator {
   repeats?(page: ApiPage, previous: ApiPage): readonly boolean[] | undefined
   /** Whether the page itself says that another one follows. An answer without content then proves no end. */
   saysMore?(page: ApiPage): boolean | undefined
+  /** Where the page should say whether another one follows, and says neither. */
+  unsaid?(page: ApiPage): string | undefined
   /** Called with two consecutive pages. The best possible end, `limited` or `suspect`, if they show that the list is not whole. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
   /**

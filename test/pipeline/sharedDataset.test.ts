@@ -414,7 +414,9 @@ describe.each(engines)('pipelines that fill one table in %s', (engine, open) => 
 
 describe.each(engines)('resources of one pipeline that fill one table in %s', (_, open) => {
   const newOnly = { cursor_path: 'id', start_param: 'since', range_start: 'open' } as const
-  async function made(hints: readonly (readonly [name: string, disposition: 'append' | 'replace', more?: typeof newOnly])[]) {
+  async function made(
+    hints: readonly (readonly [name: string, disposition: 'append' | 'replace', more?: typeof newOnly])[],
+  ) {
     const folder = await testFolder()
     const destination = await open(folder)
     const rows: Record<string, { id: number }[]> = { whole: [{ id: 1 }, { id: 2 }], fresh: [{ id: 101 }, { id: 102 }] }

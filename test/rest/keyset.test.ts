@@ -351,6 +351,36 @@ describe('a keyset', () => {
     expect(end).toMatchObject({ end: 'limited', code: 'keyset_order' })
   })
 
+  it.each<[{ readonly total_path?: string }, string]>([
+    [{}, 'limited'],
+    [{ total_path: 'total' }, 'proven'],
+  ])('believes pages whose records come in any order by their total: %o', async (total, expected) => {
+    const items = at(1, 2, 3, 4, 5, 6)
+    const api = await testApi(url => {
+      const found = items.filter(item => Number(item.at) > Number(url.searchParams.get('after') ?? 0)).slice(0, 3)
+      return {
+        json: { data: [found[1], found[2], found[0]].filter(one => one !== undefined), total: total.total_path && 6 },
+      }
+    })
+    const { records, end } = await reading(api.origin, { limit: 3, pick: 'greatest', ...total })
+    expect(records).toHaveLength(6)
+    expect(end).toMatchObject({ end: expected })
+  })
+
+  it.each([
+    ['greatest', [1, 2, 3, 4]],
+    ['least', [4, 3, 2, 1]],
+  ])('begins at a word, whichever record gives the next value: %s', async (pick, values) => {
+    const items = at(...values)
+    const api = await testApi(url => {
+      const from = items.findIndex(item => String(item.at) === url.searchParams.get('after'))
+      return { json: { data: items.slice(from + 1, from + 3) } }
+    })
+    const { records, end } = await reading(api.origin, { pick, start: 'latest' })
+    expect(records).toHaveLength(4)
+    expect(end).toMatchObject({ end: 'proven' })
+  })
+
   const unsorted = [3, 1, 8, 5, 9, 2, 7, 30, 4, 31, 6, 10, 12, 11, 33, 13, 34, 14, 32, 35]
   it.each([
     ['from some place on', [3, 1, 8, 5, 9, 2, 6, 10, 11, 12, 4], (now: number, sent: number) => now > sent],

@@ -469,6 +469,46 @@ describe('an answer without content', () => {
     expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('without content') })
   })
 
+  it.each<[string, object, Answer]>([
+    ['a cursor', { ...cursor, has_more_path: 'more' }, json({ data: [], next_token: 'x', more: null })],
+    ['a link', { ...link, has_more_path: 'more' }, json({ data: [] })],
+  ])('is not waited for where pages are empty and the flag says nothing: %s', async (_what, paginator, empty) => {
+    const api = await testApi(() => {
+      const { json: body, ...answer } =
+        api.asked.length === 1 ? json({ data: page(1), next_token: 'a', more: true }) : empty
+      return {
+        ...answer,
+        json: {
+          ...(body as object),
+          next_token: `t${api.asked.length}`,
+          links: { next: `/things?p=${api.asked.length}` },
+        },
+      }
+    })
+    const { end, records } = await read(things(api.origin, { data_selector: 'data', paginator }))
+    expect(end).toMatchObject({ end: 'limited', unread: 'document', code: 'empty_unsaid' })
+    expect(records).toHaveLength(1)
+    expect(api.asked).toHaveLength(21)
+  })
+
+  it.each<[string, object, Answer, string]>([
+    ['lines of JSON', { format: 'jsonl' }, { text: '' }, 'limited'],
+    ['lines of JSON, and a total of 0', { format: 'jsonl' }, { text: '', headers: { 'x-total-count': '0' } }, 'proven'],
+    ['CSV, and a total of 0', { format: 'csv' }, { text: '', headers: { 'x-total-count': '0' } }, 'proven'],
+    ['a workbook, and a total of 0', { format: 'excel' }, { text: '', headers: { 'x-total-count': '0' } }, 'proven'],
+  ])('under 200 is an empty list where something says so: %s', async (_what, format, answer, expected) => {
+    const api = await testApi(() => answer)
+    const { end, records } = await read(things(api.origin, { paginator: 'single_page', ...format }))
+    expect(records).toEqual([])
+    expect(end).toMatchObject({ end: expected })
+  })
+
+  it('under 200 ends lines of JSON that came before', async () => {
+    const api = await testApi(() => ({ text: api.asked.length === 1 ? '{"id":1}' : '' }))
+    const paginator = { ...numbered, total_path: null }
+    expect((await read(things(api.origin, { paginator, format: 'jsonl' }))).end).toMatchObject({ end: 'proven' })
+  })
+
   it('ends a list that says nothing of more', async () => {
     const { end } = await reading([json({ data: page(1) }), { status: 204 }], { ...numbered, total_path: null })
     expect(end).toMatchObject({ end: 'proven' })

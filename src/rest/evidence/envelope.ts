@@ -120,7 +120,7 @@ export function envelopeOf(
       rangeClaim(headers, least) ??
       paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
       claim(hints.filter(isTotal), 'total', least),
-    isEmptyList: hints.some(hint => isTotalOfAll(hint) && wholeNumber(hint.value) === 0),
+    isEmptyList: saysEmpty(headers) || hints.some(hint => isTotalOfAll(hint) && wholeNumber(hint.value) === 0),
     count: claim(
       hints.filter(hint => !isTotal(hint)),
       'total',
@@ -143,6 +143,11 @@ export function envelopeOf(
         ? undefined
         : (errorOf(document, isRecord) ?? errorAmong(selection)),
   }
+}
+
+/** Whether headers say that the list has no records. */
+export function saysEmpty(headers: Readonly<Record<string, string>>): boolean {
+  return headerHints(headers).some(hint => hint.kind === 'total' && isTotalOfAll(hint) && wholeNumber(hint.value) === 0)
 }
 
 function isTotalOfAll(hint: PagingHint): boolean {

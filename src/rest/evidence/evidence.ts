@@ -44,6 +44,10 @@ const table = {
     () =>
       'a file of the export has no content, not even an empty list, and no total says that nothing is missing: set `job.total_path`',
   ],
+  empty_answer: [
+    'limited',
+    () => 'the answer has no content, not even an empty list, and no total of 0 says that nothing is missing',
+  ],
   no_file_for_total: [
     'suspect',
     (records: number) => `the export job announced ${count(records, 'record')}, but has no file`,
@@ -75,6 +79,11 @@ const table = {
     (path: string) => `the answer has nothing at "${path}": the list may be empty, or somewhere else`,
   ],
   list_missing: ['suspect', () => 'an answer between others has no list: its records are missing'],
+  empty_unsaid: [
+    'limited',
+    (pages: number, path: string) =>
+      `${pages} pages in a row have no records and lead on, and "${path}" says neither that there is more nor that there is not`,
+  ],
   null_between: ['limited', () => 'an answer before others has null in place of the list: its records may be missing'],
   null_nodes: [
     'limited',
@@ -123,7 +132,7 @@ const table = {
   keyset_order: [
     'limited',
     (field: string) =>
-      `the records of the pages are not sorted alike by "${field}": the API may sort by something else, so others may be missing`,
+      `the records of the pages are not sorted alike by "${field}": the API may sort by something else, so others may be missing; a total of the list would tell (\`total_path\`)`,
   ],
   values_repeat: [
     'limited',
@@ -320,6 +329,8 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['remark_for_list', 'doubt'],
   ['job_error', 'doubt'],
   ['empty_file', 'doubt'],
+  ['empty_answer', 'doubt'],
+  ['empty_unsaid', 'document'],
   ['null_between', 'doubt'],
   ['null_nodes', 'doubt'],
   ['no_list', 'doubt'],

@@ -57,6 +57,9 @@ type Step = Start | { readonly following: () => Promise<OwnedResponse> }
 /** A list with this many empty pages in a row counts as endless. */
 const MOST_EMPTY_PAGES = 1000
 
+/** So many empty pages in a row end a list whose flag says neither that there is more nor that there is not. */
+const MOST_UNSAID_PAGES = 20
+
 /** A list with this many skipped pages in a row counts as endless. */
 const MOST_SKIPPED_PAGES = 100
 
@@ -490,6 +493,8 @@ export class ListWalk {
         const guess = this.#previous === undefined ? undefined : this.#guess
         return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
       }
+      const unsaid = this.#emptyPages < MOST_UNSAID_PAGES ? undefined : this.#paginator.unsaid?.(page)
+      if (unsaid !== undefined) return { end: because('empty_unsaid', this.#emptyPages, unsaid) }
       this.#isLed = true
       const following = applyPatch(page.request, next)
       return { next: asked(this.#sizes?.next(following) ?? following) }
@@ -638,7 +643,11 @@ export class ListWalk {
       return
     }
     this.#evidence.doubtUnlessCounted(this.#sizes?.came(page))
-    if (this.#state.areFiles === true && hasNoContent(reading)) this.#evidence.doubtUnlessCounted(because('empty_file'))
+    if (hasNoContent(reading) && reading.envelope.isEmptyList !== true) {
+      if (this.#state.areFiles === true) this.#evidence.doubtUnlessCounted(because('empty_file'))
+      else if (this.#evidence.records === 0 && reading.response.status === 200)
+        this.#evidence.doubtUnlessCounted(because('empty_answer'))
+    }
     const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
     if (circle !== undefined) {
       const earlier = previous === undefined ? {} : { earlier: previous.page.request }

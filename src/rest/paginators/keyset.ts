@@ -92,10 +92,7 @@ export const keyset = definePaginator({
       },
       doubt(page, previous) {
         if (previous.records === 0) return undefined
-        if (config.pick !== 'last' && (!areAlike(page, previous, config) || goesBack(page, config)))
-          return because('keyset_order', config.field)
         if (page.records === 0) {
-          if (config.pick !== 'last' && mayBeTurned(previous, config)) return because('keyset_order', config.field)
           const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
           return isAskedAgain ? because('known_not_again', config.field) : undefined
         }
@@ -115,7 +112,8 @@ export const keyset = definePaginator({
         return isLost || (isCapped && (ties || now.hasTies)) ? because('keyset_ties', config.field, ties) : undefined
       },
     }
-    if (config.pick === 'last') follow.suspicion = (page, previous) => suspicionOf(page, previous, config)
+    follow.suspicion = (page, previous) =>
+      config.pick === 'last' ? suspicionOf(page, previous, config) : disorderOf(page, previous, config)
     return withEnds(follow, config)
   },
 })
@@ -162,7 +160,11 @@ function boundaryOf(page: ApiPage, { last, earlier, hasTies }: Values, config: K
 /** Refuses a value that does not lead on. */
 function advancing(page: ApiPage, next: RecordField, from: string | undefined, config: KeysetConfig): RecordField {
   if (from === undefined) return next
-  const isBehind = config.pick !== 'last' && order(page, next, { value: from, text: from }, config) <= 0
+  // The first request may begin at a word, such as `latest`.
+  const isBehind =
+    config.pick !== 'last' &&
+    from !== String(config.start) &&
+    order(page, next, { value: from, text: from }, config) <= 0
   if (next.text !== from && !isBehind) return next
   const problem = `the records after ${from} end with ${next.text} at "${config.field}", which does not lead on; does the API use what \`${config.param ?? config.body_path}\` sends, and sort by this field? If it gives the record with the value again, set \`inclusive: true\``
   throw new RequestError('pagination_loop', problem, { status: page.status })
@@ -213,6 +215,14 @@ function mayBeTurned(page: ApiPage, config: KeysetConfig): boolean {
   const steps = fields.slice(1).map((field, index) => order(page, fields[index] ?? field, field, config))
   const size = sizeOf(page, config)
   return page.records >= size && steps.some(step => step > 0) && steps.every(step => step >= 0)
+}
+
+/** Whether the records seem not to be sorted by the field. Which of them were left out, only a total of the list tells. */
+function disorderOf(page: ApiPage, previous: ApiPage, config: KeysetConfig): ListEnd | undefined {
+  if (previous.records === 0) return undefined
+  const isSorted = areAlike(page, previous, config) && !goesBack(page, config)
+  const isTurned = page.records === 0 && mayBeTurned(previous, config)
+  return isSorted && !isTurned ? undefined : because('keyset_order', config.field)
 }
 
 /**

@@ -91,6 +91,12 @@ export function maySayMore(page: ApiPage, { has_more_path: more, done_path: done
   return isDone === undefined ? undefined : !isDone
 }
 
+/** The path of the configured flag, if the page has nothing there that says yes or no. */
+export function unsaidFlag(page: ApiPage, flags: Flags): string | undefined {
+  const path = flagPath(flags)
+  return path === undefined || maySayMore(page, flags) !== undefined ? undefined : path
+}
+
 /** The end of a list at an empty page. It proves nothing if the flag says that there is more. */
 export function emptyPage(page: ApiPage, flags: Flags): ListEnd {
   return maySayMore(page, flags) === true ? because('says_more', flagPath(flags) ?? '') : because('empty_page')
@@ -104,6 +110,7 @@ export function withEnds(paginator: Paginator, ends: Ends): Paginator {
     goesByHeaders: paginator.goesByHeaders === true && path === undefined && ends.total_path == null,
     goesBy: [...(paginator.goesBy ?? []), ...(path === undefined ? [] : [path])],
     saysMore: page => maySayMore(page, ends),
+    unsaid: page => unsaidFlag(page, ends),
     next(page) {
       if (ends.stop_after_empty_page === true && page.records === 0) return emptyPage(page, ends)
       const more = saysMore(page, ends)

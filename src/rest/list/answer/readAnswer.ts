@@ -1,4 +1,4 @@
-import { JsonDocument, textAt, valueAt } from '../../../json/bytes.js'
+import { JsonDocument, skipSpace, textAt, valueAt } from '../../../json/bytes.js'
 import { compiledPath, type JsonPath } from '../../../json/path.js'
 import type { JsonValue } from '../../../json/value.js'
 import { DataError, type RequestError } from '../../../model/errors.js'
@@ -6,7 +6,7 @@ import type { ListEnd } from '../../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, RecordField } from '../../api.js'
 import { BodyFormatError } from '../../body/bodyError.js'
 import { jsonBody } from '../../body/jsonBody.js'
-import { type Envelope, envelopeOf } from '../../evidence/envelope.js'
+import { type Envelope, envelopeOf, saysEmpty } from '../../evidence/envelope.js'
 import { because } from '../../evidence/evidence.js'
 import { nearPlace } from '../../evidence/nearPlace.js'
 import { retriedFor } from '../../http/answerCondition.js'
@@ -219,12 +219,17 @@ async function parsed(
     const hasSelector = state.selector !== undefined
     const isPart = (response.offset ?? 0) > 0
     const reading = { format, encoding, hasSelector, isPart, changed }
-    const document = new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
+    const isEmpty = skipSpace(response.body, 0) >= response.body.length && saysEmpty(response.headers)
+    // In a CSV, no line may stand for no rows, where a number says so too.
+    const body = isEmpty ? NO_RECORDS : await jsonBody(response.body, response.headers, request.url, reading)
+    const document = new JsonDocument(body)
     return { document, isChanged }
   } catch (error) {
     throw notJson(reader, request, response, error)
   }
 }
+
+const NO_RECORDS = Buffer.from('[]')
 
 /** The header of an answer that was masked, if its text could not be read as it is. */
 export const TEXT_CHANGED = 'x-sluice-text-changed'
