@@ -20,7 +20,8 @@ export async function storedReceipts(
   return receipts
 }
 
-function receiptOf(row: DatasetRow): Receipt {
+/** A receipt as it is stored. */
+export function receiptOf(row: DatasetRow): Receipt {
   const reasons = JSON.parse(String(row.reasons)) as string[]
   return {
     resource: String(row.resource),

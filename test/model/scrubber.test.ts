@@ -312,6 +312,16 @@ describe('hostile texts', () => {
   })
 })
 
+it.each([
+  ['one by one', 'ordinary words… '],
+  ['in a row', '…'],
+])('leaves no half of a secret behind many cuts %s', (_what, part) => {
+  const known = scrubber([new Secret('sk_live_0123456789')])
+  for (const times of [1, 63, 64, 65, 1000]) {
+    expect(known.text(`${part.repeat(times)}key sk_live_01234…`)).not.toContain('live_')
+  }
+})
+
 it('breaks no list of ordinary numbers, and reads a list in which numbers stand alone on their lines', () => {
   const known = scrubber(['12345678', 'ABCDEFGHIJ', 'aaaaaaaaaa', 'abcd'].map(one => new Secret(one)))
   const numbers = JSON.stringify(Array.from({ length: 256 }, (_, number) => number))

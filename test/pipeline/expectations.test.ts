@@ -145,6 +145,16 @@ test('a run is not held against a trial run, also where no list is ever complete
   expect(await verdicts()).toMatchObject({ verdict: 'unproven', records: 5 })
 })
 
+test('the number of records is held against the last whole load, however many parts came since', async () => {
+  let records = 10
+  const api = await testApi(() => ({ json: { data: Array.from({ length: records }, (_, id) => ({ id })) } }))
+  const made = await prepared(things(api.origin, { max_change: 0.1 }))
+  await run(made)
+  for (let part = 0; part < 21; part++) await run(made, { maxPages: 1 })
+  records = 1
+  await expect(run(made)).rejects.toThrow('1 record arrived after 10 in the last load')
+}, 60_000)
+
 test('records that steps make are what is expected', async () => {
   const api = await testApi(() => ({ json: { data: [{ id: 1 }] } }))
   const steps = { processing_steps: [{ map: (record: object) => ({ ...record, mail: 'a@b' }) }] }

@@ -196,9 +196,13 @@ class Search {
   /** Also finds what is left of a secret next to a cut. */
   hitsAndPieces(bytes: Uint8Array, text: string): readonly Hit[] {
     const found = this.#found(bytes, text)
-    let cuts = 0
+    let [cuts, last] = [0, 0]
     for (const cut of text.matchAll(CUT)) {
-      if (++cuts > MOST_CUTS) break
+      if (++cuts > MOST_CUTS) {
+        found.push({ start: last, end: text.length, secret: undefined })
+        break
+      }
+      last = cut.index + cut[0].length
       const before = regionBefore(text, cut.index)
       const behind = regionBehind(text, cut.index + cut[0].length)
       for (const { needle } of this.#all) {
@@ -289,7 +293,8 @@ function numberAnchors(bytes: Uint8Array, base: 10 | 16, offset: number): readon
   return base === 16 ? [...new Set([...texts, ...texts.map(text => text.toUpperCase().replaceAll('X', 'x'))])] : texts
 }
 
-const CUT = /\.\.\.|\xe2\x80\xa6/g
+const CUT = /(?:\.\.\.|\xe2\x80\xa6)+/g
+/** What is behind so many of them is not looked into, but hidden. */
 const MOST_CUTS = 64
 /** How far from a cut a piece may begin. */
 const FURTHEST_PIECE = 1024

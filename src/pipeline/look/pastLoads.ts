@@ -1,6 +1,6 @@
 import type { Connection } from '../../model/destination.js'
 import type { Receipt } from '../../model/receipt.js'
-import { RECEIPTS, storedReceipts } from '../storedReceipts.js'
+import { RECEIPTS, receiptOf, storedReceipts } from '../storedReceipts.js'
 
 /** A committed load, and what it could prove. */
 export interface PastLoad {
@@ -57,6 +57,35 @@ export async function historyOf(
     loads.map(load => load.loadId),
   )
   return loads.map(load => ({ ...load, receipts: receipts.get(load.loadId) ?? [] }))
+}
+
+/**
+ * By resource: the newest receipt of a pipeline to compare a run with. A part, or a list without records, says nothing
+ * about the usual number. Complete ones come first. Receipts of older versions do not say whose they are.
+ */
+export async function lastWholeReceipts(
+  connection: Connection,
+  pipeline: string,
+  resources: readonly string[],
+): Promise<ReadonlyMap<string, Receipt>> {
+  const last = new Map<string, Receipt>()
+  const columns = (await connection.inspect()).get(RECEIPTS)
+  if (columns === undefined || resources.length === 0) return last
+  const complete = new Set<string>()
+  const where = [{ column: 'resource', operator: 'in', value: resources }] as const
+  const orderBy = [{ column: 'load_id', descending: true }]
+  for await (const rows of connection.read({ table: RECEIPTS, where, orderBy })) {
+    for (const row of rows) {
+      const receipt = receiptOf(row)
+      const { resource, records, extent, verdict } = receipt
+      const isOwn = (row.pipeline_name ?? pipeline) === pipeline
+      if (!isOwn || records === 0 || extent !== 'whole' || complete.has(resource)) continue
+      if (verdict === 'complete') complete.add(resource)
+      if (verdict === 'complete' || !last.has(resource)) last.set(resource, receipt)
+    }
+    if (complete.size === resources.length) break
+  }
+  return last
 }
 
 /** Ids of the newest loads of a pipeline, by their receipts. */

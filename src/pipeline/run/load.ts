@@ -30,7 +30,7 @@ import type { Naming } from '../../schema/naming.js'
 import { propagateRootKey } from '../../schema/rootKey.js'
 import type { Schema } from '../../schema/schemaTypes.js'
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
-import { historyOf } from '../look/pastLoads.js'
+import { lastWholeReceipts } from '../look/pastLoads.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
 import { ExpectationCheck } from './expectationCheck.js'
 import type { ResourceRun } from './extract.js'
@@ -405,32 +405,26 @@ function aboveOf(resources: readonly OpenResource[], name: string) {
 
 /** By resource: what its records break of the user's expectations. */
 async function brokenExpectations(
-  { connection, prepared, setup, options, isReplay, window }: OpenLoadInput,
+  { connection, setup, options, isReplay, window }: OpenLoadInput,
   resources: readonly OpenResource[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   // A window of the past has its own number of records and its own age.
   const isPart = window !== undefined
   const checked = resources.filter(({ expectations }) => expectations !== undefined)
   const needsLast = checked.some(({ expectations }) => expectations?.needsLastLoad === true)
-  const loads = needsLast ? await historyOf(connection, prepared.schema.name, {}) : []
+  const names = needsLast ? checked.map(({ planned }) => planned.resource.name) : []
+  const last = await lastWholeReceipts(connection, setup.name, names)
   return new Map(
     checked.map(({ planned: { resource }, expectations, changes, meter: resourceMeter }) => {
-      const last = lastWhole(loads.flatMap(({ receipts }) => receipts).filter(one => one.resource === resource.name))
       const broken = expectations?.broken({
         records: resourceMeter.records,
-        before: last?.records,
+        before: last.get(resource.name)?.records,
         now: isReplay === true || isPart ? undefined : setup.clock.now(),
         isTrial: options.maxPages !== undefined || isPart || changes?.isPart === true,
       })
       return [resource.name, broken ?? []]
     }),
   )
-}
-
-/** The newest receipt to compare a run with. A part, or a list without records, says nothing about the usual number. */
-function lastWhole(receipts: readonly Receipt[]): Receipt | undefined {
-  const loaded = receipts.filter(({ records, extent }) => records > 0 && extent === 'whole')
-  return loaded.find(({ verdict }) => verdict === 'complete') ?? loaded[0]
 }
 
 /** How much of each resource the run was asked for, parents first. Pages that a parent lacks are lists its children lack. */
