@@ -415,7 +415,11 @@ describe.each(engines)('pipelines that fill one table in %s', (engine, open) => 
 describe.each(engines)('resources of one pipeline that fill one table in %s', (_, open) => {
   const newOnly = { cursor_path: 'id', start_param: 'since', range_start: 'open' } as const
   async function made(
-    hints: readonly (readonly [name: string, disposition: 'append' | 'replace', more?: typeof newOnly])[],
+    hints: readonly (readonly [
+      name: string,
+      disposition: 'append' | 'replace',
+      more?: typeof newOnly & { readonly end_param?: string },
+    ])[],
   ) {
     const folder = await testFolder()
     const destination = await open(folder)
@@ -470,6 +474,17 @@ describe.each(engines)('resources of one pipeline that fill one table in %s', (_
     rows.fresh?.push({ id: 103 })
     await loading.run({ select: ['fresh'] })
     expect(await ids()).toEqual([1, 2, 101, 102, 103])
+  })
+
+  test('are not backfilled where each run of another one would take the windows away', async () => {
+    const { loading } = await made([
+      ['whole', 'replace'],
+      ['fresh', 'append', { ...newOnly, end_param: 'until' }],
+    ])
+    await expect(loading.backfill('fresh', { from: 0, to: 200, step: 100 })).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(/each run of whole would take away the windows of fresh/),
+    })
   })
 
   test('are refused before the first request where a later one replaces what the first appends', async () => {

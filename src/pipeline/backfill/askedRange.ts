@@ -8,6 +8,7 @@ import { didYouMean } from '../../model/nearMiss.js'
 import type { DispositionHint, IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { parentOf } from '../run/planResources.js'
+import { namingOf } from '../run/prepare.js'
 import type { PipelineSetup } from '../setup.js'
 import { askedPartitions } from './askedPartitions.js'
 import { loadedTogether } from './loadedTogether.js'
@@ -46,6 +47,7 @@ export interface AskedRange {
 /** What to load, as options and document say. Throws a ConfigError if the resource cannot be cut. */
 export function askedRange(setup: PipelineSetup, name: string, options: WindowOptions): AskedRange {
   const resource = resourceNamed(setup.source, name)
+  refuseReplacedTable(setup, resource)
   if (resource.partition !== undefined) {
     refuseTogether(setup.source, resource)
     return { resource, ...askedPartitions(setup.source, resource, resource.partition, options) }
@@ -146,6 +148,25 @@ function refuseTogether(source: Source, resource: Resource): void {
         `${resource.path}.endpoint`,
         `its parent ${above.name} has a cursor of its own, so that older parents would not be read; backfill ${above.name} (resource ${resource.name})`,
       )
+  }
+}
+
+/** Fails if a resource that is not loaded with the windows replaces a table of theirs, with each of its runs. */
+function refuseReplacedTable(setup: PipelineSetup, resource: Resource): void {
+  const { source } = setup
+  const naming = namingOf(setup, undefined)
+  const tableOf = ({ name, hints: { tableName = name } }: Resource): string | undefined =>
+    typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
+  const together = loadedTogether(source, resource).resources
+  const tables = new Set(together.map(tableOf))
+  for (const other of source.resources) {
+    const table = tableOf(other)
+    if (table === undefined || together.includes(other) || !tables.has(table)) continue
+    if (dispositionIn(other).disposition !== 'replace') continue
+    throw wrong(
+      `${other.path}.write_disposition`,
+      `is replace: each run of ${other.name} would take away the windows of ${resource.name}, as both fill table ${table}; give one of them another table_name`,
+    )
   }
 }
 
