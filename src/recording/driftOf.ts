@@ -1,10 +1,12 @@
 import { loadPipelineFile } from '../config/pipelineFile.js'
+import { JsonDocument } from '../json/bytes.js'
 import { parseJson } from '../json/parse.js'
 import { isJsonObject } from '../json/value.js'
 import { SluiceError } from '../model/errors.js'
 import { systemClock } from '../pipeline/clock.js'
 import { readLock } from '../pipeline/look/schemaFiles.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { pagingHints } from '../rest/evidence/pagingHints.js'
 import { isComplete, variantOf } from '../schema/columns.js'
 import { createRecorder } from './recorder.js'
 import { recordingClock } from './recordingClock.js'
@@ -258,25 +260,46 @@ function envelopeChanges(before: Recording, now: Recording, select: readonly str
     const what = 'pagination'
     const against = 'recording'
     return [
-      ...[...old]
-        .filter(key => !fresh.has(key))
+      ...[...old.keys]
+        .filter(key => isMissing(key, fresh))
         .map(key => ({ severity: 'breaking', what, against, place: at(key), now: 'gone' }) as const),
-      ...[...fresh]
-        .filter(key => !old.has(key))
+      ...[...fresh.keys]
+        .filter(key => isMissing(key, old))
         .map(key => ({ severity: 'notice', what, against, place: at(key), now: 'new' }) as const),
     ]
   })
 }
 
-function envelopeOf({ exchanges }: Recording, resource: string): ReadonlySet<string> | undefined {
+/** What an answer has outside of its records. */
+interface Envelope {
+  /** Members of the body, those of nested objects only if their names are about paging, and headers. */
+  readonly keys: ReadonlySet<string>
+  readonly objects: ReadonlySet<string>
+}
+
+/** Whether the other answer lacks a key. If the object around it is another one, that may be a record by its id. */
+function isMissing(key: string, { keys, objects }: Envelope): boolean {
+  const above = key.startsWith('header ') ? [] : key.split('.').slice(0, -1)
+  const isAround = objects.has(above.join('.')) || /pag|meta|link|cursor|info/i.test(above.at(-1) ?? '')
+  return !keys.has(key) && (above.length === 0 || (keys.has(above[0] ?? '') && isAround))
+}
+
+function envelopeOf({ exchanges }: Recording, resource: string): Envelope | undefined {
   const first = exchanges.find(exchange => exchange.resource === resource && !exchange.bySigner)
   if (first === undefined) return undefined
   const headers = Object.keys(first.answer.headers).filter(name => name !== 'content-type' && name !== 'x-sluice-mask')
   const named = headers.map(name => `header ${name}`)
   try {
     const value = parseJson(first.answer.body)
-    return new Set([...named, ...(isJsonObject(value) ? Object.keys(value) : [])])
+    if (!isJsonObject(value)) return { keys: new Set(named), objects: new Set() }
+    const nested = pagingHints(new JsonDocument(Buffer.from(first.answer.body))).filter(
+      ({ key, above }) => above.length > 0 && ![...above, key].some(name => name.includes('.')),
+    )
+    return {
+      keys: new Set([...named, ...Object.keys(value), ...nested.map(({ key, above }) => [...above, key].join('.'))]),
+      objects: new Set(nested.map(({ above }) => above.join('.'))),
+    }
   } catch {
-    return new Set(named)
+    return { keys: new Set(named), objects: new Set() }
   }
 }

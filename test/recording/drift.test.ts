@@ -94,6 +94,47 @@ test.each<[string, Partial<Api>, readonly Partial<Drift>[]]>([
   expect(await driftOf(file)).toMatchObject([{ drifts, errors: [] }])
 })
 
+test.each<[what: string, selector: string, before: unknown, now: unknown, drifts: readonly Partial<Drift>[]]>([
+  [
+    'a cursor within an object has another name',
+    'data',
+    { data: [{ id: 1 }], meta: { paging: { next: 'a' }, took: 1 } },
+    { data: [{ id: 1 }], meta: { paging: { after: 'a' }, took: 2 } },
+    [
+      { severity: 'breaking', what: 'pagination', place: 'orders: meta.paging.next' },
+      { severity: 'notice', what: 'pagination', place: 'orders: meta.paging.after' },
+    ],
+  ],
+  [
+    'an object about pages is gone',
+    'data',
+    { data: [{ id: 1 }], meta: { paging: { total: 1 } } },
+    { data: [{ id: 1 }], meta: {} },
+    [{ severity: 'breaking', what: 'pagination', place: 'orders: meta.paging.total' }],
+  ],
+  [
+    'records by their ids are others',
+    'data.*',
+    { data: { a: { id: 1, total: 2 } } },
+    { data: { b: { id: 2, total: 3 } } },
+    [],
+  ],
+])('drift of pages: %s', async (_, selector, before, now, drifts) => {
+  let answer = before
+  const { origin, close } = await serve((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(answer))
+  })
+  onTestFinished(() => close())
+  const { file } = await pipelineFolder(`client: { base_url: "${origin}", retry: { attempts: 1 } }
+destination: duckdb:shop.duckdb
+resources: [{ name: orders, endpoint: { path: orders, data_selector: "${selector}", paginator: single_page } }]
+`)
+  await recordPipeline(file, { pages: 1 })
+  answer = now
+  expect(await driftOf(file)).toMatchObject([{ drifts, errors: [] }])
+})
+
 test('a list that answers with an error is told, and is no drift', async () => {
   const { api, file } = await recordedApi()
   Object.assign(api, {
