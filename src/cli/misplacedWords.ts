@@ -1,3 +1,5 @@
+import { nearMiss } from '../model/nearMiss.js'
+
 const ADDRESS = /^https?:\/\//i
 const FILE = /\.(ya?ml|json|[cm]?[jt]s)$/i
 
@@ -19,8 +21,23 @@ export function meantInstead(args: readonly string[], kinds: readonly string[]):
   if (second === 'curl' && isInPieces(rest))
     return `the shell has cut the line of curl into words; ${importing('curl')}`
   const isSource = rest.length === 0 && (ADDRESS.test(second) || FILE.test(second) || /\.har$/i.test(second))
-  return isSource ? `say what the source is, as in \`sluice import openapi SOURCE\`: ${kinds.join(', ')}` : undefined
+  if (isSource) return `say what the source is, as in \`sluice import openapi SOURCE\`: ${kinds.join(', ')}`
+  if (second === '' || second.startsWith('-') || kinds.includes(second)) return undefined
+  const kind = OTHER_WORDS.get(second.toLowerCase()) ?? nearMiss(second, kinds)
+  const instead = kind === undefined ? `there are ${kinds.join(', ')}` : importing(kind)
+  return `\`${second}\` is no kind of source; ${instead}`
 }
+
+/** What people call the kinds of `sluice import`. */
+const OTHER_WORDS: ReadonlyMap<string, string> = new Map([
+  ['swagger', 'openapi'],
+  ['oas', 'openapi'],
+  ['browser', 'har'],
+  ['devtools', 'har'],
+  ['collection', 'postman'],
+  ['manifest', 'airbyte'],
+  ['rest_api', 'dlt'],
+])
 
 const DRAFTING = "`sluice init --url 'ADDRESS'` asks for the list at an address, and writes a pipeline file"
 

@@ -74,7 +74,9 @@ export async function recordPipeline(file: string, options: RecordOptions = {}):
     for (const pipeline of pipelines) {
       await pipeline.run({ maxPages: pages, concurrency: 1, allowIncomplete: true, signal, onEvent })
       const exchanges = recorder.taken()
-      const recording = { pipeline: pipeline.name, recordedAt, pages, parents, mask, environment, exchanges }
+      const { name } = pipeline
+      const masked = masksOf(pipeline)
+      const recording = { pipeline: name, recordedAt, pages, parents, mask, masked, environment, exchanges }
       const scrubber = pipeline.source.scrubber ?? createScrubber()
       for (const [variable, value] of Object.entries(environment))
         if (NAMES_CREDENTIAL.test(variable)) scrubber.add(new Secret(value, `env.${variable}`))
@@ -86,6 +88,16 @@ export async function recordPipeline(file: string, options: RecordOptions = {}):
     for (const { path, content } of recorded) await writeRecording(path, content)
     return recorded
   })
+}
+
+/** What each resource masks, those without a mask left out. */
+export function masksOf({ source }: Pipeline): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    source.resources.flatMap(resource => {
+      const mask = resource.describe?.(undefined).mask
+      return mask === undefined ? [] : [[resource.name, mask]]
+    }),
+  )
 }
 
 /** A destination without a file or server. */

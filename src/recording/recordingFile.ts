@@ -21,6 +21,8 @@ export interface Recording {
   readonly parents: number
   /** Paths that were masked besides those of the document. */
   readonly mask: readonly string[]
+  /** What each resource masked when it was recorded, as `email: hash`. Undefined: the recording is older and does not say. */
+  readonly masked?: Readonly<Record<string, string>> | undefined
   /** Variables that the document names, which are no secrets. */
   readonly environment: Readonly<Record<string, string>>
   readonly exchanges: readonly Exchange[]
@@ -35,12 +37,12 @@ const MOST_BYTES = 2 ** 28
 
 /** The file of a recording: WARC 1.1, as a journal is, with a `request` record before each `response`. */
 export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffer {
-  const { pipeline, recordedAt, pages, parents, mask, environment, exchanges } = recording
+  const { pipeline, recordedAt, pages, parents, mask, masked = {}, environment, exchanges } = recording
   // Removed for good: unlike a journal, a recording has no notes to restore secrets from.
   const forever: Scrubber = { ...scrubber, seal: bytes => ({ bytes: scrubber.bytes(bytes), seals: [] }) }
   const clean = (text: string): string => scrubber.text(text)
   const known = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, clean(value)]))
-  const meta: JsonObject = { pipeline, pages, parents, mask: [...mask], environment: known }
+  const meta: JsonObject = { pipeline, pages, parents, mask: [...mask], masked: { ...masked }, environment: known }
   const date = new Date(recordedAt).toISOString()
   const digest = loadDigest(`recording of ${pipeline}`)
   const info = { loadId: '0', fingerprint: FORMAT, meta: { ...meta, recordedAt: date } }
@@ -161,7 +163,7 @@ function factsOf(record: WarcRecord, path: string): Omit<Recording, 'exchanges'>
     throw fileError(path, 'is not a recording of Sluice; `sluice record` makes one')
   if (info.fingerprint !== FORMAT)
     throw fileError(path, `is a recording of another version of Sluice (${info.fingerprint}); record it anew`)
-  const { pipeline, recordedAt, pages, parents, mask, environment } = info.meta
+  const { pipeline, recordedAt, pages, parents, mask, masked, environment } = info.meta
   const at = Date.parse(String(recordedAt))
   const isWhole =
     typeof pipeline === 'string' && isCount(pages) && isCount(parents) && Array.isArray(mask) && !Number.isNaN(at)
@@ -172,10 +174,13 @@ function factsOf(record: WarcRecord, path: string): Omit<Recording, 'exchanges'>
     pages,
     parents,
     mask: mask.map(String),
-    environment: isJsonObject(environment)
-      ? Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, String(value)]))
-      : {},
+    masked: isJsonObject(masked) ? texts(masked) : undefined,
+    environment: isJsonObject(environment) ? texts(environment) : {},
   }
+}
+
+function texts(object: JsonObject): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, String(value)]))
 }
 
 function isCount(value: unknown): value is number {

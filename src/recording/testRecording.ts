@@ -7,7 +7,7 @@ import type { TokenStore } from '../rest/auth/authenticator.js'
 import { withoutSignatures } from './recordedExchange.js'
 import { recordingClock } from './recordingClock.js'
 import { type Recording, readRecording } from './recordingFile.js'
-import { IN_MEMORY, inFolder, maskRules, recordingPath, snapshotPath } from './recordPipeline.js'
+import { IN_MEMORY, inFolder, maskRules, masksOf, recordingPath, snapshotPath } from './recordPipeline.js'
 import { FAULTS, type Fault, type Replay, replayTransport } from './replayTransport.js'
 import { shortened } from './shortened.js'
 import { type Snapshot, snapshotOf, snapshotText } from './snapshot.js'
@@ -173,7 +173,20 @@ export async function replayedPipeline(
   })
   pipeline = pipelines.find(one => one.name === name)
   if (pipeline === undefined) throw fileError(file, `holds no pipeline ${name} when it is read again`)
+  refuseOtherMask(file, recording, pipeline)
   return { pipeline, served, faults }
+}
+
+/** What was masked when it was recorded stays as it is, so a mask that changed since would be tested by nothing. */
+function refuseOtherMask(file: string, { masked = {} }: Recording, pipeline: Pipeline): void {
+  const now = masksOf(pipeline)
+  const isHere = (name: string): boolean => pipeline.source.resources.some(one => one.name === name)
+  for (const [name, before] of Object.entries(masked)) {
+    if (now[name] === before || !isHere(name)) continue
+    const today = now[name] === undefined ? 'nothing' : `"${now[name]}"`
+    const message = `masks ${today} in ${name}, and the recording was made with the mask "${before}"; \`sluice record ${file}\` records it anew`
+    throw fileError(file, message)
+  }
 }
 
 /** A recording has no tokens of a person that signed in: one that stands for them is enough. */

@@ -291,6 +291,9 @@ describe('words at a wrong place get the line to type', () => {
     [['import', 'curl', 'curl', 'https://a.example/b', '-H', 'Authorization: s3cr3t'], "sluice import curl 'curl …'"],
     [['import', 'curl', 'https://a.example/b', '-X', 'POST'], "sluice import curl 'curl …'"],
     [['import', 'openapi.json'], 'sluice import openapi SOURCE'],
+    [['import', 'swagger', 'api.json'], 'sluice import openapi SOURCE'],
+    [['import', 'opnapi', 'api.json'], 'sluice import openapi SOURCE'],
+    [['import', 'insomnia', 'api.json'], 'there are curl, har, openapi, postman, airbyte, dlt'],
     [['m.yaml'], 'sluice run FILE'],
   ])('%j', async (args, line) => {
     const ended = await sluice(args, '')

@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Ended, sluiceProcess } from './process.js'
+import { type Ended, main, sluiceProcess } from './process.js'
 
 /** A dataset whose API cannot be asked by anybody who reads it: its secret is known only while it is loaded. */
 const PIPELINE = `
@@ -46,6 +48,35 @@ afterAll(async () => {
 
 function sluice(args: readonly string[], input = ''): Promise<Ended> {
   return sluiceProcess(args, { cwd: folder, env: {}, input })
+}
+
+/** Runs the command on a terminal, and types each text once what is before it has been shown. Gives what was shown. */
+function onTerminal(
+  args: readonly string[],
+  talk: readonly (readonly [shown: string, typed: string])[],
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const command = [process.execPath, main, ...args].map(word => `'${word}'`).join(' ')
+    const { PATH = '' } = process.env
+    const env = { PATH, TERM: 'xterm', NO_COLOR: '1' }
+    const child = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], { cwd: folder, env })
+    let shown = ''
+    let seen = 0
+    let step = 0
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      shown += text
+      for (let next = talk[step]; next !== undefined; next = talk[step]) {
+        const at = shown.indexOf(next[0], seen)
+        if (at < 0) return
+        seen = at + next[0].length
+        step++
+        child.stdin.write(next[1])
+      }
+    })
+    child.stdin.once('error', reject)
+    child.once('error', reject)
+    child.once('close', () => resolve(shown))
+  })
 }
 
 describe('sluice query', () => {
@@ -150,6 +181,32 @@ describe('sluice query', () => {
     expect(talk).toMatchObject({ exitCode: 0, stdout: 't\n"a\nexit\n"\n', stderr: '' })
   })
 
+  it.skipIf(!existsSync('/usr/bin/script'))(
+    'its shell forgets what is typed at Ctrl-C, and stops what runs',
+    {
+      timeout: 120_000,
+    },
+    async () => {
+      const ctrlC = '\u0003'
+      const shown = await onTerminal(
+        ['query', 'shops.yaml'],
+        [
+          ['sluice> ', 'SELECT 1 AS forgotten,\r'],
+          ['...> ', ctrlC],
+          ['sluice> ', 'SELECT count(*) FROM range(100000000000) a, range(100000000000) b;\r'],
+          ['b;', ctrlC],
+          ['stopped', ''],
+          ['sluice> ', 'SELECT 5 AS kept;\r'],
+          ['1 row', ''],
+          ['sluice> ', ctrlC],
+        ],
+      )
+      expect(shown).toContain('stopped (Ctrl-C)')
+      expect(shown.match(/│ +5 │/g)).toHaveLength(1)
+      expect(shown).not.toMatch(/Error/)
+    },
+  )
+
   it('its shell shows errors in colour, not the codes of the colour', async () => {
     const options = { cwd: folder, env: { FORCE_COLOR: '1' }, input: 'selct 1;\n' }
     const { stderr } = await sluiceProcess(['query', 'shops.yaml', '--interactive'], options)
@@ -161,6 +218,8 @@ describe('sluice query', () => {
     ['of an unknown column', 'SELECT nam FROM shops', /Candidate bindings: "name"[\s\S]*LINE 1/],
     ['that writes', 'DELETE FROM shops', /a query only reads, and this statement is DELETE/],
     ['that is two', 'SELECT 1; SELECT 2', /expected one statement that reads, not 2/],
+    ['that is the name of a table', 'shops', /shops is one word\. .* write SELECT \* FROM shops LIMIT 10/],
+    ['that is empty', ' ', /there is none\. Write it behind the file/],
   ])('a statement %s is refused with exit code 2', async (_, sql, message) => {
     const refused = await sluice(['query', 'shops.yaml', sql])
     expect(refused).toMatchObject({ exitCode: 2, stdout: '' })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -121,4 +121,31 @@ worker.on('error', error => { throw error })\n`,
   const { stdout, stderr } = await started('host.mjs')
   expect(stderr).toBe('')
   expect(stdout).toMatch(LOADED)
+})
+
+describe('a folder with some of the packages only', () => {
+  test('says that DuckDB lacks, and what to ship', async () => {
+    const bare = join(folder, 'bare')
+    await mkdir(join(bare, 'node_modules'), { recursive: true })
+    for (const name of await readdir(join(project, 'node_modules'))) {
+      if (name === '@duckdb') continue
+      if (name === 'sluice')
+        await cp(join(project, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true })
+      else await symlink(join(project, 'node_modules', name), join(bare, 'node_modules', name))
+    }
+    const failing = `${IMPORTS}${HANDLER}handler('bare').catch(error => console.log(error.code + ': ' + error.message))\n`
+    await writeFile(join(bare, 'app.mjs'), failing)
+    const { stdout } = await started(join(bare, 'app.mjs'), bare)
+    expect(stdout).toMatch(
+      /^destination: DuckDB cannot be loaded on this machine \(.*npm install @duckdb\/node-api.*ship all of/,
+    )
+  })
+
+  // Next.js' standalone output and the like look for `createRequire(import.meta.url)` and for nothing that says the same.
+  test('DuckDB is required in words that tools find that gather files', async () => {
+    const parts = join(project, 'node_modules', 'sluice', 'dist', 'parts')
+    const files = (await readdir(parts)).filter(name => /^database.*\.js$/.test(name))
+    const texts = await Promise.all(files.map(name => readFile(join(parts, name), 'utf8')))
+    expect(texts.join()).toContain('createRequire(import.meta.url)("@duckdb/node-api")')
+  })
 })

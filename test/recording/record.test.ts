@@ -75,6 +75,24 @@ describe('a recording', () => {
     expect(await testPipeline(file)).toMatchObject([{ outcome: 'same' }])
   })
 
+  test('is refused by tests where its mask is not that of the document any more', async () => {
+    const { origin, close } = await shopApi()
+    const { file } = await pipelineFolder(shopDocument(origin))
+    await recordPipeline(file, { env, pages: 1, parents: 1 })
+    await close()
+    await testPipeline(file, { update: true })
+    const document = await readFile(file, 'utf8')
+    for (const [mask, said] of [
+      ['mask: { buyer.email: drop }', '"buyer.email: drop"'],
+      ['', 'nothing'],
+    ] as const) {
+      await writeFile(file, document.replace('mask: { buyer.email: redact }', mask))
+      const other = `masks ${said} in orders, and the recording was made with the mask "buyer.email: redact"`
+      await expect(testPipeline(file)).rejects.toThrow(other)
+      await expect(testPipeline(file, { update: true })).rejects.toThrow('records it anew')
+    }
+  })
+
   test('keeps a path that is none from asking anything', async () => {
     const { origin, seen } = await shopApi()
     const { file } = await pipelineFolder(shopDocument(origin))

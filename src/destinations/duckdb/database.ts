@@ -267,7 +267,10 @@ export async function openMemory(name: string): Promise<Database> {
  * with `require`. Both give the same module, with the same cache of instances.
  */
 export function driver(): typeof import('@duckdb/node-api') {
-  return createRequire(ownPlace())('@duckdb/node-api')
+  if ((import.meta.url as string | undefined) === undefined) return createRequire(ownPlace())('@duckdb/node-api')
+  // Tools that copy what a server needs, as the standalone output of Next.js, find the package in these words only.
+  const require = createRequire(import.meta.url)
+  return require('@duckdb/node-api')
 }
 
 async function open(place: string, create: () => Promise<DuckDBInstance>): Promise<Database> {

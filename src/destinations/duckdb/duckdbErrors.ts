@@ -7,6 +7,11 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
   const fail = (message: string, transient = false): DestinationError =>
     new DestinationError('destination', message, { destination: place, transient, cause: error })
 
+  if (isDriverMissing(error)) {
+    return fail(
+      `DuckDB cannot be loaded on this machine (${process.platform} ${process.arch}): ${firstLine(text)}. Install it here: npm install @duckdb/node-api. Where only some packages are shipped, ship all of node_modules/@duckdb`,
+    )
+  }
   if (/set lock on file/i.test(text)) {
     const holder = /PID (\d+)/.exec(text)?.[1]
     const program = /Conflicting lock is held in (\S+)/.exec(text)?.[1]
@@ -63,6 +68,12 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
     return fail(`${firstLine(text)} (while ${doing}): the column at the destination does not allow empty values`)
   }
   return fail(`DuckDB failed while ${doing}: ${firstLine(text)}`)
+}
+
+/** The package or its program of machine code is not there, or not for this machine. Its words are those of missing files. */
+function isDriverMissing(error: unknown): boolean {
+  const { code } = error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined }
+  return code === 'MODULE_NOT_FOUND' || code === 'ERR_DLOPEN_FAILED'
 }
 
 /** The file is there, and DuckDB did not write it. */

@@ -30,15 +30,14 @@ export async function queryCommand(
 ): Promise<ExitCode> {
   const pipeline = await openPipeline(file, options, 'reads', context.terminal.err)
   const { input } = context
-  const ask = (statement: string): Promise<undefined> =>
-    answer(pipeline, statement, rowFormat(options), options, context)
+  const ask = (statement: string, signal = context.signal): Promise<undefined> =>
+    answer(pipeline, statement, rowFormat(options), options, { ...context, signal })
   const look = (table: string | undefined): Promise<ExitCode> =>
     showPipeline(pipeline, table, { columnsOnly: true }, context)
   if (sql !== undefined) await ask(sql)
   else if (input !== undefined && (options.interactive === true || input.isTTY))
     return await converse({ ask, look }, input, context)
-  else if (input !== undefined) await ask(await textOf(input))
-  else throw new QueryError("there is none. Write it behind the file: sluice query FILE 'SELECT …'")
+  else await ask(input === undefined ? '' : await textOf(input))
   return 0
 }
 
@@ -49,12 +48,20 @@ async function answer(
   { limit }: QueryCommandOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
+  if (sql.trim() === '') throw new QueryError("there is none. Write it behind the file: sluice query FILE 'SELECT …'")
+  const [, word] = LONE_WORD.exec(sql) ?? []
+  if (word !== undefined) {
+    throw new QueryError(`${word} is one word. For the rows of a table write SELECT * FROM ${word} LIMIT 10`)
+  }
   const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
   await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
 }
 
+/** A name in place of a statement, as `sluice show` takes it. */
+const LONE_WORD = /^\s*("[^"]+"|[\p{L}_][\p{L}\p{N}_.]*)[\s;]*$/u
+
 interface Answers {
-  readonly ask: (sql: string) => Promise<undefined>
+  readonly ask: (sql: string, signal?: AbortSignal) => Promise<undefined>
   /** Lists the tables, or shows the columns of one. */
   readonly look: (table: string | undefined) => Promise<ExitCode>
 }
@@ -73,9 +80,11 @@ async function converse(
   const lines = createInterface({ input, ...(isTerminal ? { output: process.stdout } : {}), prompt: FIRST, signal })
   if (isTerminal) err.line('A statement ends with `;`. .help lists the commands, .quit ends.')
   const codes: ExitCode[] = []
-  const survive = async (work: Promise<ExitCode | undefined>): Promise<void> => {
+  let stop = new AbortController()
+  let isPrompting = false
+  const survive = async (work: (signal: AbortSignal) => Promise<ExitCode | undefined>): Promise<void> => {
     try {
-      codes.push((await work) ?? 0)
+      codes.push((await work(AbortSignal.any([signal, stop.signal]))) ?? 0)
     } catch (error) {
       if (!(error instanceof SluiceError) || signal.aborted) throw error
       for (const line of printableLines(error.message).split('\n')) tell(err, line, 2, 'red')
@@ -85,26 +94,41 @@ async function converse(
   let statement = ''
   const show = (): void => {
     lines.setPrompt(statement === '' ? FIRST : NEXT)
+    stop = new AbortController()
+    isPrompting = true
     if (isTerminal) lines.prompt()
   }
+  lines.on('line', () => {
+    isPrompting = false
+  })
+  // Ctrl-C stops what runs, else forgets what was typed, else ends.
+  lines.on('SIGINT', () => {
+    if (!isPrompting) return stop.abort(new Error('Ctrl-C'))
+    if (statement === '' && lines.line === '') return lines.close()
+    statement = ''
+    lines.write(null, { ctrl: true, name: 'e' })
+    lines.write(null, { ctrl: true, name: 'u' })
+    show()
+  })
   show()
   for await (const line of lines) {
     const command = statement === '' ? shellCommand(line) : undefined
     if (command?.does === 'quit') break
     if (command?.does === 'help') err.line(HELP)
-    else if (command?.does === 'tables') await survive(look(command.table))
+    else if (command?.does === 'tables') await survive(() => look(command.table))
     else if (command !== undefined) {
       tell(err, printable(`There is no command ${command.name}. .help lists them.`))
       codes.push(2)
     } else statement = `${statement}${line}\n`
     if (statement.trim() === '') statement = ''
     if (/;\s*$/.test(statement)) {
-      await survive(ask(statement))
+      const whole = statement
+      await survive(stopped => ask(whole, stopped))
       statement = ''
     }
     show()
   }
-  if (statement.trim() !== '') await survive(ask(statement))
+  if (statement.trim() !== '') await survive(stopped => ask(statement, stopped))
   lines.close()
   return isTerminal ? 0 : worstOf(codes)
 }
@@ -143,6 +167,7 @@ const HELP = [
   '.tables        lists the tables (or \\d)',
   '.schema TABLE  shows the columns of a table (or \\d TABLE)',
   '.quit          ends (or \\q, quit, exit, Ctrl-D)',
+  'Ctrl-C         stops a statement, or forgets what is typed',
   'Anything else is SQL. It may take several lines and ends with `;`.',
 ].join('\n')
 
