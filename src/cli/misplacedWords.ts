@@ -1,5 +1,3 @@
-import { nearMiss } from '../model/nearMiss.js'
-
 const ADDRESS = /^https?:\/\//i
 const FILE = /\.(ya?ml|json|[cm]?[jt]s)$/i
 
@@ -8,7 +6,7 @@ const FILE = /\.(ya?ml|json|[cm]?[jt]s)$/i
  * command or its quotes, an address or a file without a command. Undefined if there is nothing better to say than what
  * the parser says. `kinds`: what `sluice import` reads. Repeats no word that may hold a secret.
  */
-export function meantInstead(args: readonly string[], kinds: readonly string[]): string | undefined {
+export async function meantInstead(args: readonly string[], kinds: readonly string[]): Promise<string | undefined> {
   const [first = '', second = '', ...rest] = args
   if (kinds.includes(first)) return `\`${first}\` is no command; ${importing(first)}`
   if (ADDRESS.test(first)) return `an address is no command; ${DRAFTING}`
@@ -23,6 +21,7 @@ export function meantInstead(args: readonly string[], kinds: readonly string[]):
   const isSource = rest.length === 0 && (ADDRESS.test(second) || FILE.test(second) || /\.har$/i.test(second))
   if (isSource) return `say what the source is, as in \`sluice import openapi SOURCE\`: ${kinds.join(', ')}`
   if (second === '' || second.startsWith('-') || kinds.includes(second)) return undefined
+  const { nearMiss } = await import('../model/nearMiss.js')
   const kind = OTHER_WORDS.get(second.toLowerCase()) ?? nearMiss(second, kinds)
   const instead = kind === undefined ? `there are ${kinds.join(', ')}` : importing(kind)
   return `\`${second}\` is no kind of source; ${instead}`

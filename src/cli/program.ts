@@ -19,7 +19,7 @@ export async function sluice(
   { typedAs = 'sluice', ...rest }: Omit<CommandContext, 'typedAs'> & Partial<CommandContext> & Versioned,
 ): Promise<ExitCode> {
   const context = { ...rest, typedAs }
-  const meant = meantInstead(args, IMPORT_KINDS)
+  const meant = await meantInstead(args, IMPORT_KINDS)
   if (meant !== undefined) {
     await tellRefusal(`error: ${meant}`, context.terminal.err)
     return 2

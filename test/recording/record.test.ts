@@ -75,7 +75,7 @@ describe('a recording', () => {
     expect(await testPipeline(file)).toMatchObject([{ outcome: 'same' }])
   })
 
-  test('is refused by tests where its mask is not that of the document any more', async () => {
+  test('is refused by tests where its mask is not that of the document any more', { timeout: 120_000 }, async () => {
     const { origin, close } = await shopApi()
     const { file } = await pipelineFolder(shopDocument(origin))
     await recordPipeline(file, { env, pages: 1, parents: 1 })
@@ -102,7 +102,9 @@ describe('a recording', () => {
 })
 
 describe('a test', () => {
-  test('needs neither the API nor a secret, and finds the same tables whatever fails', async () => {
+  test('needs neither the API nor a secret, and finds the same tables whatever fails', {
+    timeout: 120_000,
+  }, async () => {
     const { file } = await recordedShop()
     expect(await testPipeline(file, { update: true })).toMatchObject([{ outcome: 'written' }])
     const [tested] = await testPipeline(file, { faults: true })
