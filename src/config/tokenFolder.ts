@@ -59,13 +59,22 @@ export function tokenFolder(place: string, { now, sleep, random }: Clock): Token
     read,
     async alone(name, signal, work) {
       const held = await lock(name, signal)
+      const path = tokenFile(place, name)
+      const kept = <T>(work: Promise<T>): Promise<T> =>
+        work.catch((error: unknown) => {
+          throw fail('kept', error)
+        })
+      let isUnused = true
       try {
-        return await work(await read(name), async text => {
-          await replace(tokenFile(place, name), text).catch((error: unknown) => {
-            throw fail('kept', error)
-          })
+        await kept(finishDraft(path))
+        await kept(reserveDraft(path))
+        return await work(await read(name), text => {
+          isUnused = false
+          return kept(replace(path, text))
         })
       } finally {
+        // A draft that could not be renamed may be all that is left of the tokens.
+        if (isUnused) await systemFiles.remove(draftOf(path)).catch(() => {})
         await held.release()
       }
     },
@@ -76,18 +85,55 @@ function tokenFile(place: string, name: string): string {
   return join(place, name, 'tokens.json')
 }
 
+function draftOf(path: string): string {
+  return `${path}.new`
+}
+
+/** More than tokens take. */
+const RESERVED_BYTES = 2 ** 16
+
+/**
+ * Takes the place on the disk that new tokens need, before the server is asked for them: a full disk must not be found
+ * out when the old ones are no longer good.
+ */
+async function reserveDraft(path: string): Promise<void> {
+  await writeDraft(path, Buffer.alloc(RESERVED_BYTES, '\n'), 'w+')
+}
+
+/** What a process wrote that could not rename it, because it was killed for instance, counts if all of it is there. */
+async function finishDraft(path: string): Promise<void> {
+  const draft = draftOf(path)
+  const text = await systemFiles.readText(draft).catch(() => '')
+  if (!isJson(text)) return
+  await systemFiles.rename(draft, path)
+  await systemFiles.syncFolder(join(path, '..'))
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The old text stays until the new one is on the disk. */
 async function replace(path: string, text: string): Promise<void> {
-  const draft = `${path}.new`
-  await systemFiles.remove(draft)
-  const file = await systemFiles.open(draft, 'w+')
+  const draft = draftOf(path)
+  await writeDraft(path, Buffer.from(text), 'r+')
+  await systemFiles.rename(draft, path)
+  await systemFiles.syncFolder(join(path, '..'))
+}
+
+/** `r+` writes over the place that is reserved. */
+async function writeDraft(path: string, bytes: Uint8Array, flags: 'r+' | 'w+'): Promise<void> {
+  const file = await systemFiles.open(draftOf(path), flags)
   try {
-    const bytes = Buffer.from(text)
     for (let written = 0; written < bytes.length; ) written += await file.write([bytes.subarray(written)], written)
+    await file.truncate(bytes.length)
     await file.sync()
   } finally {
     await file.close()
   }
-  await systemFiles.rename(draft, path)
-  await systemFiles.syncFolder(join(path, '..'))
 }

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { testApi } from '../rest/loading.js'
 import { OIDC_SECRET, oidcServer } from '../rest/oidcServer.js'
 
@@ -59,7 +59,9 @@ test(`${PROCESSES} processes share a refresh token that rotates, and none is los
   expect(await readFile(join(folder, 'tokens.json'), 'utf8')).not.toContain(auth.refresh_token)
 })
 
-test('a process that is killed while it renews a token leaves the old one, and the next run goes on with it', async () => {
+test('a process that is killed while it renews a token leaves the old one, and the next run goes on with it', {
+  timeout: 180_000,
+}, async () => {
   const home = await mkdtemp(join(tmpdir(), 'sluice-renewing-'))
   onTestFinished(() => rm(home, { recursive: true, force: true }))
   let [granted, isAsked] = [0, () => {}]
@@ -95,4 +97,68 @@ test('a process that is killed while it renews a token leaves the old one, and t
   expect(await ended).toBe('SIGKILL')
   expect(await renewing(job)).toBe('1\n')
   expect(sent).toEqual(['refresh-0', 'refresh-1', 'refresh-1'])
+})
+
+describe('a process that is killed between the answer and its place on the disk', { timeout: 180_000 }, () => {
+  /** Takes the newest refresh token alone, or the one before it too, as servers with a time of grace do. */
+  async function rotating(grace: 0 | 1) {
+    const home = await mkdtemp(join(tmpdir(), 'sluice-renewing-'))
+    onTestFinished(() => rm(home, { recursive: true, force: true }))
+    let granted = 0
+    const sent: string[] = []
+    const server = await testApi(({ pathname }, { body, headers }) => {
+      if (pathname !== '/token')
+        return headers.authorization === `Bearer access-${granted}` ? { json: [{ id: 1 }] } : { status: 403, json: {} }
+      const used = new URLSearchParams(body).get('refresh_token') ?? ''
+      sent.push(used)
+      if (Number(used.split('-')[1]) < granted - grace) return { status: 400, json: { error: 'invalid_grant' } }
+      granted += 1
+      return { json: { access_token: `access-${granted}`, refresh_token: `refresh-${granted}`, expires_in: 3600 } }
+    })
+    const auth = {
+      type: 'oauth2_refresh_token',
+      access_token_url: `${server.origin}/token`,
+      client_id: 'client',
+      client_auth: 'none',
+      refresh_token: 'refresh-0',
+    }
+    const job = { url: server.origin, auth, home, rounds: 1 }
+    const kept = async (): Promise<unknown> => {
+      const folder = join(home, '.sluice', 'tokens')
+      const [name = ''] = await readdir(folder)
+      return JSON.parse(await readFile(join(folder, name, 'tokens.json'), 'utf8'))
+    }
+    expect(await renewing(job)).toBe('1\n')
+    return { job, sent, kept, granted: () => granted }
+  }
+
+  test('before it is written: the old one is kept, and a server that takes it no more asks for a new sign-in', async () => {
+    const { job, sent, kept, granted } = await rotating(0)
+    expect(await renewing({ ...job, killedAt: 'answer' })).toBe('')
+    expect(granted()).toBe(2)
+    expect(await kept()).toMatchObject({ refresh_token: 'refresh-1', access_token: 'access-1' })
+    const told = await renewing(job)
+    expect(told).toContain('invalid_grant')
+    expect(told).toContain('run `sluice auth` with the pipeline file, or put a new refresh token among the secrets')
+    expect(sent).toEqual(['refresh-0', 'refresh-1', 'refresh-1'])
+    const again = { ...job, auth: { ...job.auth, refresh_token: 'refresh-2' } }
+    expect(await renewing(again)).toBe('1\n')
+  })
+
+  test('before it is written: the next run goes on where the server still takes the old one', async () => {
+    const { job, sent } = await rotating(1)
+    expect(await renewing({ ...job, killedAt: 'answer' })).toBe('')
+    expect(await renewing(job)).toBe('1\n')
+    expect(await renewing(job)).toBe('1\n')
+    expect(sent).toEqual(['refresh-0', 'refresh-1', 'refresh-1', 'refresh-3'])
+  })
+
+  test('once it is written, before it has its name: the next run goes on with the new one', async () => {
+    const { job, sent, kept } = await rotating(0)
+    expect(await renewing({ ...job, killedAt: 'rename' })).toBe('')
+    expect(await kept()).toMatchObject({ refresh_token: 'refresh-1' })
+    expect(await renewing(job)).toBe('1\n')
+    expect(sent).toEqual(['refresh-0', 'refresh-1', 'refresh-2'])
+    expect(await kept()).toMatchObject({ refresh_token: 'refresh-3' })
+  })
 })

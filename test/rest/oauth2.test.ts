@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -184,6 +184,26 @@ describe('a refresh token', () => {
     await kept(home)
     await run()
     expect(server.counts).toEqual({ rotated: 1, revoked: 0 })
+  })
+
+  test('is kept when the rest of its answer is of no use', { timeout: 180_000 }, async () => {
+    const { server, run } = await setUp()
+    const wrong = { base_url_path: 'instance_url', base_url_hosts: ['api.example.com'] }
+    await expect(run(wrong)).rejects.toThrow(/the token’s answer has no address at instance_url/)
+    await run()
+    expect(server.counts).toEqual({ rotated: 2, revoked: 0 })
+  })
+
+  test('is not asked for where a new one could not be kept', { timeout: 180_000 }, async () => {
+    const { server, home, api, run } = await setUp()
+    await run()
+    api.refuse(api.used[0])
+    const draft = `${(await kept(home)).path}.new`
+    await mkdir(draft)
+    await expect(run()).rejects.toThrow(/tokens cannot be kept in .*tokens: .*name another folder in `token_store`/)
+    expect(server.counts.rotated).toBe(1)
+    await run()
+    expect(server.counts).toEqual({ rotated: 2, revoked: 0 })
   })
 
   test('is in a folder that the document names', async () => {

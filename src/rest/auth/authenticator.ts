@@ -13,7 +13,8 @@ export interface TokenStore {
   read(name: string): Promise<string | undefined>
   /**
    * Runs the work while nobody else does so for this name: in this process, in others, and on machines that share the
-   * place. `keep` replaces what is kept, whole or not at all, and resolves when it would survive a power cut.
+   * place. `keep` replaces what is kept, whole or not at all, and resolves when it would survive a power cut. It is called
+   * once at most. Rejects before the work if there is no place to keep anything.
    */
   alone<Result>(
     name: string,

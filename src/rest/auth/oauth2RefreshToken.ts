@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
 import { nodeCrypto } from '../../model/nodeCrypto.js'
-import { reveal } from '../../model/secrets/secret.js'
+import { reveal, type Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import type { SignIn, SignInContext, TokenStore } from './authenticator.js'
@@ -103,6 +103,7 @@ export const oauth2RefreshToken = defineAuth({
             defaultExpirySeconds: config.default_token_expiration,
             baseUrl: config,
             client: config,
+            rescue: (next: Secret) => keep(written({ refreshToken: next })),
           }
           const granted = await requestToken({ ...asked, cure: SIGN_IN, isFinished: true }, signing)
           // The old one stays until the new one is there.

@@ -57,6 +57,8 @@ export interface TokenRequest {
   readonly client?: object | undefined
   /** The answer to a request that is under way is waited for, even when the list is stopped. */
   readonly isFinished?: boolean | undefined
+  /** Gets the new refresh token of an answer that is of no use otherwise: the old one may be used up. */
+  readonly rescue?: ((refreshToken: Secret) => Promise<void>) | undefined
 }
 
 /** The tokens of an answer. */
@@ -74,22 +76,30 @@ export async function requestToken(asked: TokenRequest, context: SignContext): P
   const answer = tokenAnswer(response)
   const { access_token: text, refresh_token: next, expires_in: expires } = answer
   if (response.status >= 400) throw refused(asked, response, answer)
-  if (typeof text !== 'string' || text === '') {
-    // Some servers refuse with status 200.
-    if (typeof answer.error === 'string') throw refused(asked, response, answer)
-    const message = `${path}: the answer of ${response.url} has no access_token${keysOf(answer)}`
-    throw new RequestError('auth', message, { path, url: response.url, status: response.status })
-  }
-  const secret = new Secret(text, `access token of ${path}`)
-  context.conceal(secret)
   const refreshToken =
     typeof next === 'string' && next !== '' ? new Secret(next, `refresh token of ${path}`) : undefined
   if (refreshToken !== undefined) context.conceal(refreshToken)
-  const endsAt = renewalAt(askedAt, (secondsOf(expires) ?? defaultExpirySeconds) * 1000)
-  const at = rule?.base_url_path
-  if (rule === undefined || at === undefined) return { token: { secret, endsAt }, refreshToken }
-  const found = compiledPath(at).matches(answer as JsonObject)[0]
-  return { token: { secret, endsAt, baseUrl: tokenBaseUrl(found, rule, path) }, refreshToken }
+  try {
+    return { token: accessToken(), refreshToken }
+  } catch (error) {
+    if (refreshToken !== undefined) await asked.rescue?.(refreshToken)
+    throw error
+  }
+
+  function accessToken(): Token {
+    if (typeof text !== 'string' || text === '') {
+      // Some servers refuse with status 200.
+      if (typeof answer.error === 'string') throw refused(asked, response, answer)
+      const message = `${path}: the answer of ${response.url} has no access_token${keysOf(answer)}`
+      throw new RequestError('auth', message, { path, url: response.url, status: response.status })
+    }
+    const secret = new Secret(text, `access token of ${path}`)
+    context.conceal(secret)
+    const endsAt = renewalAt(askedAt, (secondsOf(expires) ?? defaultExpirySeconds) * 1000)
+    if (rule?.base_url_path === undefined) return { secret, endsAt }
+    const found = compiledPath(rule.base_url_path).matches(answer as JsonObject)[0]
+    return { secret, endsAt, baseUrl: tokenBaseUrl(found, rule, path) }
+  }
 }
 
 /** Names that an answer has, for a message. Values may be credentials, and so may names that are not like names. */
