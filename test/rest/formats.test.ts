@@ -639,7 +639,17 @@ describe('a zip archive', () => {
   }
 })
 
+test('a text of XML that is a bomb is refused', { timeout: 180_000 }, async () => {
+  const body = await zipOf({ 'a.xml': `<r><a>${'x'.repeat(2 ** 26 + 1)}</a></r>` })
+  await expect(recordsOf({ body, type: 'application/zip' }, { data_selector: 'r.a' })).rejects.toThrow(
+    'one of its texts has more than 67108864 characters; ask for fewer records at once',
+  )
+})
+
 describe('an Excel workbook', () => {
+  const SHEET = '<workbook xmlns:r="r"><sheets><sheet name="S" r:id="a"/></sheets></workbook>'
+  const PART = '<Relationships><Relationship Id="a" Target="worksheets/s.xml"/></Relationships>'
+  const styles = (count: number): string => `<styleSheet><cellXfs>${'<xf/>'.repeat(count)}</cellXfs></styleSheet>`
   const day = new Date(Date.UTC(2026, 0, 31))
   const minute = new Date(Date.UTC(2026, 0, 31, 12, 30))
   const table: Cells = [
@@ -755,6 +765,28 @@ describe('an Excel workbook', () => {
         ),
       { format: 'excel' },
       'its records would be more than 268435456 bytes of JSON',
+    ],
+    [
+      'very many sheets',
+      () => zipOf({ 'xl/workbook.xml': `<workbook><sheets>${'<sheet/>'.repeat(10_001)}</sheets></workbook>` }),
+      { format: 'excel' },
+      'it has more than 10000 sheets',
+    ],
+    [
+      'very many styles',
+      async () =>
+        zipOf({ 'xl/workbook.xml': SHEET, 'xl/_rels/workbook.xml.rels': PART, 'xl/styles.xml': styles(100_001) }),
+      { format: 'excel' },
+      'it has more than 100000 styles',
+    ],
+    [
+      'very many parts',
+      () =>
+        zipOf({
+          'xl/_rels/workbook.xml.rels': `<Relationships>${Array.from({ length: 10_001 }, (_, id) => `<Relationship Id="${id}"/>`).join('')}</Relationships>`,
+        }),
+      { format: 'excel' },
+      'it has more than 10000 parts',
     ],
     ['cells far away', () => written('<row r="99999999"/>'), { format: 'excel' }, 'there is no row 99999999'],
     ['an archive of something else', () => zipOf({ 'a.csv': 'x' }), { format: 'excel' }, 'it has no sheets'],

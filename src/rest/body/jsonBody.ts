@@ -1,7 +1,6 @@
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { type Span, skipSpace, skipValue } from '../../json/bytes.js'
-import { joinRecords } from '../../json/records.js'
+import { skipSpace, skipValue } from '../../json/bytes.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { isGzip } from '../http/responseBody.js'
 import { BodyFormatError } from './bodyError.js'
@@ -174,16 +173,23 @@ function joined(texts: readonly Uint8Array[], files: readonly ZippedFile[]): Uin
 
 const OPEN_LIST = 0x5b
 const CLOSE_LIST = 0x5d
+const COMMA = 0x2c
 
 /** Values separated by white space or record separators, as one array. */
 function jsonLines(bytes: Uint8Array): Uint8Array {
-  const spans: Span[] = []
+  // Each value has a byte or more, and may need a comma. Memory that is not written to is not taken.
+  const joined = Buffer.allocUnsafe(2 * bytes.length + 2)
+  joined[0] = OPEN_LIST
+  let length = 1
   for (let at = skipSeparators(bytes, 0); at < bytes.length; ) {
     const end = skipValue(bytes, at)
-    spans.push({ start: at, end })
+    if (length > 1) joined[length++] = COMMA
+    joined.set(bytes.subarray(at, end), length)
+    length += end - at
     at = skipSeparators(bytes, end)
   }
-  return joinRecords(bytes, spans)
+  joined[length++] = CLOSE_LIST
+  return joined.subarray(0, length)
 }
 
 /** The first byte at or after `at` that is neither white space nor a record separator. */

@@ -54,13 +54,16 @@ async function workbookOf(parts: ReadonlyMap<string, Uint8Array>): Promise<Workb
   const found: { name: string; id: string; isHidden: boolean }[] = []
   let is1904 = false
   await elementsOf(parts.get('xl/_rels/workbook.xml.rels'), (name, { Id = '', Target = '' }) => {
-    if (name === 'Relationship') targets.set(Id, Target.startsWith('/') ? Target.slice(1) : `xl/${Target}`)
+    if (name !== 'Relationship') return
+    targets.set(Id, Target.startsWith('/') ? Target.slice(1) : `xl/${Target}`)
+    bounded(targets.size, MOST_SHEETS, 'parts')
   })
   await elementsOf(parts.get('xl/workbook.xml'), (name, attributes) => {
     if (name === 'workbookPr') is1904 = /^(?:1|true)$/.test(attributes.date1904 ?? '')
     if (name !== 'sheet') return
     const id = Object.entries(attributes).find(([key]) => local(key) === 'id' && key !== 'id')?.[1] ?? ''
     found.push({ name: attributes.name ?? '', id, isHidden: /hidden/i.test(attributes.state ?? '') })
+    bounded(found.length, MOST_SHEETS, 'sheets')
   })
   const sheets = found.flatMap(({ name, id, isHidden }) => {
     const path = targets.get(id)
@@ -83,13 +86,24 @@ function sheetPath(sheets: Workbook['sheets'], wanted: string | number | undefin
         ? sheets[wanted - 1]
         : sheets.find(({ name }) => name === wanted)
   if (chosen !== undefined) return chosen.path
-  const names = sheets.map(({ name }) => name)
+  const names = sheets.slice(0, MOST_NAMED).map(({ name }) => name.slice(0, MOST_NAMED))
   const meant = typeof wanted === 'string' ? nearMiss(wanted, names) : undefined
   const hint =
     meant === undefined
       ? `it has ${names.map(name => JSON.stringify(name)).join(', ')}`
       : `did you mean ${JSON.stringify(meant)}?`
   throw new BodyFormatError(EXCEL, `there is no sheet ${JSON.stringify(wanted)}; ${hint}`)
+}
+
+/** More than any program writes. A small archive can hold millions, and each takes memory and time. */
+const MOST_SHEETS = 10_000
+const MOST_STYLES = 100_000
+const MOST_TEXTS = 2 ** 22
+/** Sheets, and letters of their names, in a message. */
+const MOST_NAMED = 31
+
+function bounded(count: number, most: number, what: string): void {
+  if (count > most) throw new BodyFormatError(EXCEL, `it has more than ${most} ${what}`)
 }
 
 /** A name without its prefix: some programs write `x:row`. */
@@ -115,7 +129,7 @@ async function textsOf(bytes: Uint8Array | undefined): Promise<string[]> {
     {
       open(name) {
         const own = local(name)
-        if (own === 'si') texts.push('')
+        if (own === 'si') bounded(texts.push(''), MOST_TEXTS, 'texts')
         if (own === 'rPh') isReading = true
         isText = own === 't'
       },
@@ -148,9 +162,10 @@ async function stylesOf(bytes: Uint8Array | undefined): Promise<TimeStyle[]> {
     {
       open(name, { numFmtId = '0', formatCode = '' }) {
         const own = local(name)
-        if (own === 'numFmt') codes.set(Number(numFmtId), formatCode)
+        if (own === 'numFmt') bounded(codes.set(Number(numFmtId), formatCode).size, MOST_STYLES, 'formats')
         if (own === 'cellXfs') isCells = true
-        if (own === 'xf' && isCells) styles.push(timeStyle(Number(numFmtId), codes.get(Number(numFmtId))))
+        if (own === 'xf' && isCells)
+          bounded(styles.push(timeStyle(Number(numFmtId), codes.get(Number(numFmtId)))), MOST_STYLES, 'styles')
       },
       close(name) {
         if (local(name) === 'cellXfs') isCells = false

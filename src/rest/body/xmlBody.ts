@@ -1,5 +1,6 @@
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
+import { MOST_UNPACKED } from './zipFiles.js'
 
 /** What happens in an XML text, in order. Names have their prefix. */
 export interface XmlEvents {
@@ -44,6 +45,10 @@ export async function readXml(bytes: Uint8Array, events: XmlEvents, format = 'XM
   parser.close()
 }
 
+/** A small archive can hold very many, and each takes memory. */
+const MOST_ELEMENTS = 2 ** 24
+const MOST_OF_TEXT = 2 ** 26
+
 /** The encoding that the first line of an XML text declares. */
 export function xmlEncoding(body: Uint8Array): string | undefined {
   const begins = Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, 200)).toString('latin1')
@@ -72,8 +77,14 @@ export async function xmlBody(bytes: Uint8Array, format: XmlFormat): Promise<Uin
   const lists = (format.list_elements ?? []).map(listElement)
   const open: Element[] = []
   let whole = ''
+  let elements = 0
+  let jsonBytes = 0
+  const refuse = (problem: string): never => {
+    throw new BodyFormatError('XML', `${problem}; ask for fewer records at once`)
+  }
   await readXml(bytes, {
     open(name, written) {
+      if (++elements > MOST_ELEMENTS) refuse(`it has more than ${MOST_ELEMENTS} elements`)
       const entries = Object.entries(written).filter(([key]) => !/^xmlns(?::|$)/.test(key))
       const isNull = entries.some(([key, value]) => key === 'xsi:nil' && /^(?:true|1)$/.test(value))
       const attributes = new Map(
@@ -84,7 +95,9 @@ export async function xmlBody(bytes: Uint8Array, format: XmlFormat): Promise<Uin
     },
     text(text) {
       const element = open.at(-1)
-      if (element !== undefined) element.text += text
+      if (element === undefined) return
+      element.text += text
+      if (element.text.length > MOST_OF_TEXT) refuse(`one of its texts has more than ${MOST_OF_TEXT} characters`)
     },
     close() {
       const element = open.pop() as Element
@@ -93,6 +106,9 @@ export async function xmlBody(bytes: Uint8Array, format: XmlFormat): Promise<Uin
           element.children.set(last, [])
       }
       const json = elementJson(element, textKey, name => isList(lists, element.path, name))
+      // What is in an element is counted once more with it.
+      jsonBytes = element.children.size === 0 ? jsonBytes + json.length : Math.max(jsonBytes, json.length)
+      if (jsonBytes > MOST_UNPACKED) refuse(`it is more than ${MOST_UNPACKED} bytes of JSON`)
       const parent = open.at(-1)
       if (parent === undefined) whole = `{${JSON.stringify(element.name)}:${json}}`
       else {

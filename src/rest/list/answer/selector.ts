@@ -273,14 +273,17 @@ export function describeBody(document: JsonDocument, selector: string, shown: st
 }
 
 const EXCERPT_BYTES = 200
+/** As many show what kind of file it is. */
+const BINARY_BYTES = 8
 
 /** The beginning of a body, on one line and quoted. */
 export function excerpt(bytes: Uint8Array): string {
-  const text = textAt(bytes, { start: 0, end: Math.min(bytes.length, EXCERPT_BYTES) })
+  const most = bytes.subarray(0, BINARY_BYTES).includes(0) ? BINARY_BYTES : EXCERPT_BYTES
+  const text = textAt(bytes, { start: 0, end: Math.min(bytes.length, most) })
     .replace(/\uFFFD$/, '')
     .replace(/\s+/g, ' ')
     .trim()
   // JSON is readable as it is: in quotes, each quotation mark of its own would be escaped.
   const shown = /^[[{]\P{Cc}*$/u.test(text) ? text : JSON.stringify(text)
-  return bytes.length > EXCERPT_BYTES ? `${shown}…` : shown
+  return bytes.length > most ? `${shown}…` : shown
 }
