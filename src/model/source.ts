@@ -353,6 +353,10 @@ export interface ResourceDescription {
   readonly job?: string | undefined
   /** Lists inside the records that are read to their end, each in one line: where, for which records, by which request. */
   readonly completes: readonly string[]
+  /** What the document says of certain answers, each in one line: `ignore for status 404`. */
+  readonly answers?: readonly string[] | undefined
+  /** What happens where a placeholder finds null in the parent's record. Undefined: nothing is said. */
+  readonly onNull?: 'fail' | 'skip' | 'omit' | undefined
   readonly auth: Decision
   readonly retry: RetryDescription
   readonly timeoutMs: number

@@ -13,6 +13,7 @@ import type {
   Template,
   ValueTemplate,
 } from './document/model.js'
+import { conditionText, waitText } from './http/answerCondition.js'
 import { redactUrl } from './http/redact.js'
 import { requestUrl, wireBody, withBodyMember } from './http/wire.js'
 import type { NestedOutline } from './list/answer/completeNested.js'
@@ -45,6 +46,8 @@ export function describeEndpoint(
     shape: resource.shape && shapeText(resource.shape),
     job: endpoint.job === undefined ? undefined : jobText(endpoint.job),
     completes: nested.map(completionText),
+    answers: answerTexts(endpoint),
+    onNull: endpoint.onNull,
     auth: authDecision(endpoint),
     retry: { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs },
     timeoutMs: endpoint.timeoutMs,
@@ -210,6 +213,22 @@ function jobText({ poll, everyMs, timeoutMs, done, download, urlPath }: JobModel
   const look = `${poll.method} ${poll.path} every ${everyMs / 1000} s for ${timeoutMs / 1000} s at most`
   const result = download === undefined ? `the URL at ${urlPath}` : `GET ${download.path}`
   return `${look}, until it is ${done.join(' or ')}; then ${result}`
+}
+
+/** What the document says of certain answers, each in one line. */
+function answerTexts({ responseActions, retry }: EndpointModel): readonly string[] {
+  const actions = responseActions.map(action => {
+    const what = typeof action.action === 'string' ? action.action : 'a function'
+    const wait = action.waitFrom === undefined ? '' : `, waiting as ${waitText(action.waitFrom)} says`
+    const text = action.message === undefined ? '' : `, ${JSON.stringify(action.message)}`
+    return `${what} for ${conditionText(action) || 'any'}${wait}${text}`
+  })
+  const retried = [
+    ...(retry.when ?? []).map(conditionText),
+    ...(retry.bodyContains ?? []).map(text => `${JSON.stringify(text)} in the body`),
+  ]
+  const wait = retry.waitFrom === undefined ? [] : [`waits as ${waitText(retry.waitFrom)} says`]
+  return [...actions, ...retried.map(text => `retry for ${text}`), ...wait]
 }
 
 /** The window of a run that has a token, for what would be asked then. */

@@ -369,3 +369,38 @@ describe('reset_pagination', () => {
     await expect(failing).rejects.toThrow('cannot be told apart')
   })
 })
+
+test('a plan says what certain answers lead to, and what becomes of nulls', async () => {
+  const wait_from = { header: 'X-Reset', unit: 'date' }
+  const retry = {
+    body_contains: 'try again',
+    when: [{ json_path: 'status.code', in: [42, 'busy'] }],
+    wait_from: { json_path: 'error.after' },
+  }
+  const response_actions = [
+    { status_code: 404, action: 'ignore' },
+    { status_code: '5xx', content: 'gone', action: 'retry', wait_from },
+    { json_path: 'error', exists: false, action: 'fail', message: 'it failed: {error.text}' },
+  ]
+  const made = await prepared({
+    client: { base_url: 'https://api.example.com', paginator: 'single_page' },
+    resources: [
+      'others',
+      { name: 'things', endpoint: { path: 'things/{resources.others.id}', retry, response_actions, on_null: 'skip' } },
+    ],
+  } as unknown as RestApiConfig)
+  const [others, things] = (await made.plan()).resources
+  expect(things?.request).toMatchObject({
+    onNull: 'skip',
+    answers: [
+      'ignore for status 404',
+      'retry for status 500 to 599 and "gone" in the body, waiting as the header x-reset (date) says',
+      'fail for error is not there, "it failed: {error.text}"',
+      'retry for status.code is 42 or "busy"',
+      'retry for "try again" in the body',
+      'waits as the body at error.after (seconds) says',
+    ],
+  })
+  expect(others?.request?.answers).toEqual([])
+  expect(others?.request?.onNull).toBeUndefined()
+})

@@ -16,6 +16,7 @@ import {
 import { documentSpan, elements } from '../../src/json/bytes.js'
 import { maskBytes } from '../../src/rest/mask/maskBytes.js'
 import { maskWays } from '../../src/rest/mask/maskRules.js'
+import { zipOf } from './archives.js'
 import { bytesApi, load, run, testApi } from './loading.js'
 
 const MASK_SALT = 'a salt of this test alone'
@@ -330,6 +331,42 @@ test.each([
   })
   await run(made, keeping)
   expect(await holding(folder, 'ann@x.org')).toEqual([])
+})
+
+describe('a body that cannot be read', () => {
+  const sheet = (cells: string): Promise<Buffer> =>
+    zipOf({
+      'xl/workbook.xml': '<workbook xmlns:r="r"><sheets><sheet name="S" r:id="a"/></sheets></workbook>',
+      'xl/_rels/workbook.xml.rels': '<Relationships><Relationship Id="a" Target="worksheets/s.xml"/></Relationships>',
+      'xl/worksheets/s.xml': `<worksheet><sheetData><row>${cells}</row></sheetData></worksheet>`,
+    })
+
+  test.each<[string, string, string | (() => Promise<Buffer>), object]>([
+    ['JSON', 'application/json', '[{"id":1,"email":"ann@x.org"}, ann@x.org]', {}],
+    ['a message in place of CSV', 'text/csv', 'nobody is called ann@x.org here', {}],
+    ['a line of CSV', 'text/csv', 'id,email\n1,ann@x.org,3\n', {}],
+    ['CSV without names', 'text/csv', 'ann@x.org,ann@x.org\n1,2\n', {}],
+    ['XML', 'application/xml', '<r><email>&ann@x.org;</email></r>', { data_selector: 'r' }],
+    ['a cell', 'application/zip', () => sheet('<c r="A1"><v>ann@x.org</v></c>'), { format: 'excel' }],
+    ['the name of a file', 'application/zip', () => zipOf({ 'ann@x.org.json': '{}', 'b.json': '[]' }), {}],
+    [
+      'the name of a file that nobody wants',
+      'application/zip',
+      () => zipOf({ 'ann@x.org.json': '[]' }),
+      { format: { type: 'json', entries: 'b.json' } },
+    ],
+  ])('is not shown in its error: %s', async (_, type, body, endpoint) => {
+    const bytes = typeof body === 'string' ? body : await body()
+    const origin = await bytesApi(() => ({ type, body: bytes }))
+    const { folder, made } = await masked(origin, {
+      endpoint: { paginator: 'single_page', ...endpoint },
+      mask: { email: 'redact' },
+    })
+    const failure = run(made, keeping)
+    await expect(failure).rejects.toThrow('cannot be read as JSON, so that nothing in it could be masked')
+    await expect(failure).rejects.not.toThrow('ann@x.org')
+    expect(await holding(folder, 'ann@x.org')).toEqual([])
+  })
 })
 
 test('headers that nothing goes by are not kept, and those of paginators and totals still work', async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RestApiConfig } from '../../src/index.js'
 import { load, testApi } from './loading.js'
 
@@ -69,8 +69,45 @@ test('omit asks without the value', async () => {
   expect(api.seen[1]?.headers['x-invoice']).toBeUndefined()
 })
 
+describe('a null that is a whole member of a JSON body', () => {
+  const inBody = { path: 'lines', method: 'POST', json: { of: '{resources.orders.invoice}' } }
+  const inVariables = { path: 'lines', graphql: { query: 'q', variables: { of: '{resources.orders.invoice}' } } }
+
+  test.each<[string, object, string]>([
+    ['JSON', inBody, '{"of":null}'],
+    ['variables of GraphQL', inVariables, '{"query":"q","variables":{"of":null}}'],
+  ])('is sent where the document says nothing: %s', async (_, endpoint, body) => {
+    const { api, loaded } = await invoices([{ id: 2, invoice: null }], endpoint)
+    await loaded
+    expect(api.asked).toEqual(['GET /orders', `POST /lines ${body}`])
+  })
+
+  test.each<[string, object]>([
+    ['JSON', inBody],
+    ['variables of GraphQL', inVariables],
+  ])('is no list with skip, and fails with fail: %s', async (_, endpoint) => {
+    const { api, loaded } = await invoices(some, { ...endpoint, on_null: 'skip' })
+    await loaded
+    expect(api.asked.map(asked => asked.split(' ')[1])).toEqual(['/orders', '/lines'])
+    const failing = await invoices([{ id: 2, invoice: null }], { ...endpoint, on_null: 'fail' })
+    await expect(failing.loaded).rejects.toThrow(/is null; set `on_null: skip`/)
+  })
+})
+
+test('an empty text in a path is an error that says how it becomes null', async () => {
+  const { loaded } = await invoices([{ id: 1, invoice: '' }], { ...inPath, on_null: 'skip' })
+  await expect(loaded).rejects.toThrow(
+    /endpoint\.path: the value of `\{resources\.orders\.invoice\}` is an empty text, .*`null_values: \[""\]`/,
+  )
+})
+
 test.each([
-  ['in a path', [{ id: 1, invoice: null }], inPath, /is null; set `on_null: skip`/],
+  [
+    'in a path',
+    [{ id: 1, invoice: null }],
+    inPath,
+    /invoice\}` is null; a path cannot do without it; set `on_null: skip`/,
+  ],
   [
     'of a field that is missing',
     [{ id: 1 }],

@@ -177,6 +177,9 @@ export type BodyTemplate =
   | { readonly kind: 'form'; readonly fields: readonly FieldTemplate[]; readonly path: string }
   | { readonly kind: 'text'; readonly text: Template; readonly path: string }
 
+/** `fail`: the run fails. `skip`: the record has no list. `omit`: its place in the request is left out. */
+export type OnNull = 'fail' | 'skip' | 'omit'
+
 export interface EndpointModel {
   /** Key path in the document, as in `resources[1].endpoint`. */
   readonly path: string
@@ -224,8 +227,8 @@ export interface EndpointModel {
   readonly parentChanged?: ParentChangedHint | undefined
   /** How a backfill cuts the lists, where no cursor does. */
   readonly partition?: PartitionHint | undefined
-  /** What happens where a placeholder finds no value in the parent's record. */
-  readonly onNull: 'fail' | 'skip' | 'omit'
+  /** What the document says of placeholders that find no value in the parent's record. */
+  readonly onNull?: OnNull | undefined
   /** Pages requested early. 0 is strictly serial. */
   readonly readAhead?: number | undefined
   /** Pages that are too large for the API are asked for with fewer records. */

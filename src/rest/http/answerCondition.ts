@@ -17,6 +17,26 @@ export function meets({ statuses, content, value }: AnswerCondition, response: A
   return found.some(one => value.in.some(wanted => isSame(one, wanted)))
 }
 
+/** A condition in words, as in `status 404` or `error.code is "busy" or 7`. */
+export function conditionText({ statuses, content, value }: AnswerCondition): string {
+  const status = statuses?.map(([from, to]) => (from === to ? String(from) : `${from} to ${to}`)).join(' or ')
+  return [
+    ...(status === undefined ? [] : [`status ${status}`]),
+    ...(content === undefined ? [] : [`${JSON.stringify(content)} in the body`]),
+    ...(value === undefined ? [] : [`${value.path} ${wantedText(value)}`]),
+  ].join(' and ')
+}
+
+function wantedText(value: NonNullable<AnswerCondition['value']>): string {
+  if ('exists' in value) return value.exists ? 'is there' : 'is not there'
+  return `is ${value.in.map(stringifyJson).join(' or ')}`
+}
+
+/** Where an answer says how long to wait, in words. */
+export function waitText({ in: place, at, unit }: WaitFrom): string {
+  return `${place === 'header' ? 'the header' : 'the body at'} ${at} (${unit})`
+}
+
 /** Numbers and texts are the same if they are spelled alike: APIs write codes either way. */
 function isSame(found: JsonValue, wanted: JsonValue): boolean {
   if (found === null || wanted === null || typeof found === 'object') return found === wanted

@@ -22,7 +22,7 @@ export function openingRequest(reader: ListReader, { window }: ListContext, of: 
     resource: name,
     window,
     convert: conversionOf(incremental, name),
-    omitsNull: endpoint.onNull === 'omit',
+    onNull: endpoint.onNull,
     ...of,
   })
 }

@@ -4,7 +4,7 @@ import { stringifyJson } from '../../json/write.js'
 import { DataError, shortened } from '../../model/errors.js'
 import { remembered } from '../../model/remembered.js'
 import type { IncrementalWindow } from '../../model/source.js'
-import type { Template, ValueTemplate } from '../document/model.js'
+import type { OnNull, Template, ValueTemplate } from '../document/model.js'
 import { isAbsoluteUrl } from '../http/wire.js'
 
 /**
@@ -132,8 +132,11 @@ export interface Scope {
   /** Records of the parent in one request, instead of `parent`. */
   readonly batch?: Batch | undefined
   readonly window?: IncrementalWindow | undefined
-  /** Whether a null field of the parent leaves its place in the request out. */
-  readonly omitsNull?: boolean | undefined
+  /**
+   * What the document says of null fields of the parent. `omit` leaves their place in the request out. Undefined: null is
+   * an error where it has no text, and a value like others where a member of a JSON body is nothing but the placeholder.
+   */
+  readonly onNull?: OnNull | undefined
   /** Applied to the four values of the incremental context, but not to null. */
   readonly convert?: Conversion | undefined
 }
@@ -182,7 +185,9 @@ function scopesOf(scope: Scope, { parents }: Batch): Scope[] {
 export function evaluateJson(template: Template, scope: Scope, path: string): Resolved {
   const [only, more] = template
   if (only !== undefined && more === undefined && typeof only !== 'string') {
-    return resolve(only.expression, scope, path)
+    const found = resolve(only.expression, scope, path)
+    if (found.value === null && scope.onNull !== undefined) throw nullError(only.expression, scope, path)
+    return found
   }
   return { value: evaluateText(template, scope, path) }
 }
@@ -221,13 +226,13 @@ export function evaluateText(
 export function evaluatePath(template: Template, scope: Scope, path: string): string {
   const text = evaluateText(template, scope, path, (value, position, before) => {
     if (position === 0 && isAbsoluteUrl(value)) return value
-    if (value === '') throw pathError('an empty text', scope, path)
+    if (value === '') throw emptyError(template[position], scope, path)
     if (isWithinHost(before)) return hostValue(value, before, template[position + 1], scope, path)
     return pathValue(value, before)
   })
   if (text === undefined) {
-    const [expression = ''] = templateExpressions(template)
-    throw nullError(expression, scope, path)
+    const missing = templateExpressions(template).find(one => resolve(one, scope, path).value === undefined)
+    throw nullError(missing ?? '', scope, path)
   }
   if (template.some(part => typeof part !== 'string')) {
     const literal = template.map(part => (typeof part === 'string' ? part : '\0')).join('')
@@ -317,6 +322,15 @@ function pathError(found: string, scope: Scope, path: string): DataError {
   })
 }
 
+function emptyError(part: Template[number] | undefined, { resource }: Scope, path: string): DataError {
+  const expression = typeof part === 'object' ? part.expression : ''
+  const cure = isField(expression)
+    ? '; `null_values: [""]` in the endpoint of the parent makes it null, for which `on_null` says what to do'
+    : ''
+  const message = `${path}: the value of \`{${expression}}\` is an empty text, which cannot be a part of a path${cure}`
+  return new DataError('placeholder', message, { resource, path })
+}
+
 /** The field of every record of a batch, as one text. A value with the separator is refused: it would look like two. */
 function joined(expression: string, scope: Scope, batch: Batch, path: string): string {
   const { separator } = batch
@@ -365,7 +379,7 @@ function resolve(expression: string, scope: Scope, path: string): Resolved {
       (keys.length === 0 ? 'the record is empty' : `its keys are ${shortened(keys.slice(0, 30).join(', '), 500)}`)
     throw new NoValueError(message, { expression, isNull: false }, scope, path)
   }
-  if (match.value === null && scope.omitsNull === true) return { value: undefined }
+  if (match.value === null && scope.onNull === 'omit') return { value: undefined }
   const literal =
     match.container === undefined || match.key === undefined ? undefined : numberLiteral(match.container, match.key)
   return { value: match.value, literal }
@@ -403,11 +417,16 @@ export function windowValue(
 }
 
 function nullError(expression: string, scope: Scope, path: string): DataError {
-  const advice = expression.startsWith('incremental.')
-    ? 'set `initial_value`, or place it in `params`, where it is left out as long as there is none'
-    : 'set `on_null: skip` to leave such records out, or `omit` to ask without the value'
+  const advice = adviceOnNull(expression, scope)
   const message = `${path}: the value of \`{${expression}}\` is null; ${advice}`
   return new NoValueError(message, { expression, isNull: true }, scope, path)
+}
+
+function adviceOnNull(expression: string, { onNull }: Scope): string {
+  if (expression.startsWith('incremental.'))
+    return 'set `initial_value`, or place it in `params`, where it is left out as long as there is none'
+  if (onNull === 'omit') return 'a path cannot do without it; set `on_null: skip` to leave such records out'
+  return 'set `on_null: skip` to leave such records out, or `omit` to ask without the value'
 }
 
 /** A placeholder without a value. */

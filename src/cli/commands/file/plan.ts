@@ -109,8 +109,16 @@ function requestFacts(described: ResourceDescription): [string, string][] {
     ['pages', decisionText(paginator)],
     ...completes.map((list): [string, string] => ['completes', list]),
     ['auth', decisionText(auth)],
+    ...(described.answers ?? []).map((text, index): [string, string] => [index === 0 ? 'answers' : '', text]),
+    ...(described.onNull === undefined ? [] : [['nulls', NULLS[described.onNull]] as [string, string]]),
   ]
 }
+
+const NULLS = {
+  fail: 'a placeholder that finds null fails the run',
+  skip: 'a record of the parent whose placeholder finds null has no list',
+  omit: 'a placeholder that finds null is left out of the request',
+} as const
 
 function decisionText({ value, because, path }: Decision): string {
   switch (because) {

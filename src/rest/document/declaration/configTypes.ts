@@ -1965,11 +1965,9 @@ export interface EndpointConfig {
   /** How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent needs a `primary_key`. */
   partition?: PartitionConfig | null | undefined
   /**
-   * What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, also if it has no such field · `omit`: leave out the parameter, header or member of the body.
+   * What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, also if it has no such field · `omit`: leave out the parameter, header or member of the body. Without `on_null` the run fails too, but a member of a JSON body that is nothing but the placeholder is sent as null.
    *
    * Allowed: `fail`, `skip`, `omit`.
-   *
-   * Default: `fail`.
    */
   on_null?: 'fail' | 'skip' | 'omit' | null | undefined
   /** How many pages to request ahead. 0: one page after the other. */

@@ -136,8 +136,8 @@ export const endpointKeys = later(() => ({
   on_null: key(z.enum(onNull), {
     description:
       'What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, ' +
-      'also if it has no such field · `omit`: leave out the parameter, header or member of the body.',
-    default: 'fail',
+      'also if it has no such field · `omit`: leave out the parameter, header or member of the body. Without `on_null` the run fails too, but a member of a JSON body ' +
+      'that is nothing but the placeholder is sent as null.',
   }),
   read_ahead: key(z.int().min(0), {
     description: 'How many pages to request ahead. 0: one page after the other.',

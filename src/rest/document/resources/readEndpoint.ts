@@ -63,7 +63,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     batch: batchOf(merged, request.url, problems),
     parentChanged: parentChangedOf(merged, problems),
     partition: partitionOf(merged, problems),
-    onNull: endpoint.on_null ?? 'fail',
+    onNull: endpoint.on_null ?? undefined,
     readAhead: endpoint.read_ahead ?? undefined,
     adapt: adaptOf(merged, paginator, problems),
   }

@@ -6,6 +6,7 @@ import type { ListEnd } from '../../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, RecordField } from '../../api.js'
 import { BodyFormatError } from '../../body/bodyError.js'
 import { jsonBody } from '../../body/jsonBody.js'
+import { errorOf } from '../../evidence/answerError.js'
 import { type Envelope, envelopeOf, saysEmpty } from '../../evidence/envelope.js'
 import { because } from '../../evidence/evidence.js'
 import { nearPlace } from '../../evidence/nearPlace.js'
@@ -358,6 +359,12 @@ function selectorError(reader: ListReader, document: JsonDocument, response: Api
   if (!endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return undefined
   const path = `${endpoint.path}.data_selector`
   const shown = bodyExcerpt(reader, response)
+  const failure = errorOf(document, false)
+  if (failure !== undefined) {
+    const found = `the first answer of ${response.url} reports a failure in ${JSON.stringify(failure.key)}, and has nothing at ${JSON.stringify(endpoint.dataSelector)}`
+    const message = `${path}: ${found}; it begins ${shown}; correct the request, or say by \`response_actions\` or \`retry.when\` what such an answer means`
+    return new DataError('selector', reader.scrubber.text(message), { resource: name, path })
+  }
   const body = reader.scrubber.text(describeBody(document, endpoint.dataSelector, shown))
   const text = JSON.stringify(endpoint.dataSelector)
   const message = `${path}: ${text} matches nothing in the first answer of ${response.url}: ${body}`
