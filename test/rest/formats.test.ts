@@ -623,7 +623,7 @@ describe('a zip archive', () => {
       {},
       'the name of a file has more than 4096 characters: ____',
     ],
-  ])('is refused %s', async (_what, archive, endpoint, expected) => {
+  ])('is refused %s', { timeout: 180_000 }, async (_what, archive, endpoint, expected) => {
     await expect(recordsOf({ body: await archive(), type: 'application/zip' }, endpoint)).rejects.toThrow(expected)
   })
 
