@@ -92,7 +92,7 @@ export function maySayMore(page: ApiPage, { has_more_path: more, done_path: done
 }
 
 /** The path of the configured flag, if the page has nothing there that says yes or no. */
-export function unsaidFlag(page: ApiPage, flags: Flags): string | undefined {
+function unsaidFlag(page: ApiPage, flags: Flags): string | undefined {
   const path = flagPath(flags)
   return path === undefined || maySayMore(page, flags) !== undefined ? undefined : path
 }
