@@ -507,6 +507,7 @@ function commands(
     .description('check this machine, and what a file needs; says how to fix what it finds')
     .argument('[file]', 'pipeline file')
     .option('--request', 'also request one page from the API')
+    .option('--notify', 'also send a test notice to everybody in notify')
     .option('--json', 'print the findings as one line of JSON')
     .option('--destination <url>', 'check this destination')
     .option('--dataset <name>', 'check this dataset')

@@ -1,9 +1,11 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startPostgres } from '../destinations/postgresServer.js'
+import { testApi as receiverApi } from '../pipeline/api.js'
 import { testApi } from '../rest/loading.js'
 import { sluiceProcess } from './process.js'
 
@@ -173,4 +175,37 @@ it('asks the API for one page, and only when told to', async () => {
   const refused = await doctor(['m.yaml', '--request'], { API_KEY: 's3cr3t' })
   expect(refused.failed).toMatchObject([{ check: 'api', says: expect.stringContaining('401') as string }])
   expect(refused.stdout).not.toContain('s3cr3t')
+})
+
+it('tells everybody in `notify` that this is a test, only when it is asked, and says who could not be told', async () => {
+  const told: { readonly path: string; readonly body: string }[] = []
+  const hook = await receiverApi(async ({ pathname }, request) => {
+    told.push({ path: pathname, body: await text(request) })
+    return { status: pathname === '/gone' ? 404 : 204, json: {} }
+  })
+  const notify = `notify:
+  - { on: failure, webhook: "\${secrets.chat}" }
+  - { on: late, late_after: PT1H, webhook: "${hook.url}/gone" }
+`
+  await writeFile(join(folder, 'n.yaml'), `${shops('http://127.0.0.1:1')}${notify}`)
+  const env = { API_KEY: 'right', CHAT: `${hook.url}/chat/s3cr3t` }
+  expect((await doctor(['n.yaml'], env)).of('notify')).toEqual([])
+  expect(told).toEqual([])
+  const { failed, stdout, of } = await doctor(['n.yaml', '--notify'], env)
+  expect(of('notify')).toMatchObject([
+    { status: 'ok', says: 'notify[0] of n was told that this is a test' },
+    { status: 'failed', says: `notify[1] of n: the webhook at ${hook.url} answered 404` },
+  ])
+  expect(failed).toHaveLength(1)
+  expect(stdout).not.toContain('s3cr3t')
+  const chat = told.find(({ path }) => path === '/chat/s3cr3t')
+  expect(JSON.parse(chat?.body ?? '{}')).toMatchObject({
+    occasions: ['test'],
+    message: 'n: a test: nothing ran',
+    error: null,
+  })
+  await writeFile(join(folder, 'n.yaml'), shops('http://127.0.0.1:1'))
+  expect((await doctor(['n.yaml', '--notify'], env)).of('notify')).toMatchObject([
+    { status: 'note', says: 'n tells nobody' },
+  ])
 })

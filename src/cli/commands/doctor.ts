@@ -11,6 +11,7 @@ import { type CommandContext, openPipelines, type PipelineOverrides } from './co
 
 export interface DoctorCommandOptions extends PipelineOverrides {
   readonly request?: boolean | undefined
+  readonly notify?: boolean | undefined
   readonly json?: boolean | undefined
 }
 
@@ -18,7 +19,7 @@ const MARKS = { ok: ['green', '✓'], note: ['dim', '–'], failed: ['red', '✗
 
 /**
  * `sluice doctor [FILE]`: looks at this machine, and at what the file needs of it, each thing for itself. Asks the API
- * with `--request` alone. Exit code 2 if the file must be fixed, and 1 for whatever else.
+ * with `--request` alone, and tells nobody but with `--notify`. Exit code 2 if the file must be fixed, and 1 for whatever else.
  */
 export async function doctorCommand(
   file: string | undefined,
@@ -85,7 +86,27 @@ async function fileFindings(
   if (options.request === true && 'done' in complete) {
     for (const pipeline of complete.done.pipelines) findings.push(await apiFinding(pipeline, context.signal))
   }
+  if (options.notify === true && 'done' in complete) {
+    for (const pipeline of complete.done.pipelines) findings.push(...(await notifyFindings(pipeline, context.signal)))
+  }
   return findings
+}
+
+/** A notice that is a test, to everybody in `notify`. */
+async function notifyFindings(pipeline: Pipeline, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { testNotifications } = await import('../../config/notify/notifying.js')
+  const told = await testNotifications(pipeline, signal)
+  if (told.length === 0) return [{ check: 'notify', status: 'note', says: `${pipeline.name} tells nobody` }]
+  return told.map((failure, index): Finding => {
+    const place = `notify[${index}] of ${pipeline.name}`
+    if (failure === undefined) return { check: 'notify', status: 'ok', says: `${place} was told that this is a test` }
+    return {
+      check: 'notify',
+      status: 'failed',
+      says: `${place}: ${failure}`,
+      cure: 'Mend it: nobody would hear of a run that fails.',
+    }
+  })
 }
 
 async function destinationFindings(pipeline: Pipeline): Promise<readonly Finding[]> {

@@ -17,7 +17,8 @@ export interface Notice {
   readonly profile: string | null
   /** Of the load that was committed last by this work. Null: none was. */
   readonly load_id: string | null
-  readonly occasions: readonly Occasion[]
+  /** `test`: nothing happened, and somebody wants to see a notice arrive. */
+  readonly occasions: readonly (Occasion | 'test')[]
   /** One line for people, which may quote the API. */
   readonly message: string
   /** The same for chats, where it can neither mention anybody nor make a link. */
@@ -30,6 +31,9 @@ export interface Notice {
   /** If `late_after` made somebody look. Null: there was never a load. */
   readonly last_load?: string | null
 }
+
+/** What is known of a notice before anything happened. */
+export type NoticeAbout = Pick<Notice, 'id' | 'time' | 'work' | 'pipeline' | 'dataset' | 'destination' | 'occasions'>
 
 export type NotifiedWork = 'run' | 'replay' | 'backfill'
 
@@ -115,14 +119,11 @@ export class Hearing {
     return found.length === 0 ? ['success'] : found
   }
 
-  notice(
-    about: Pick<Notice, 'id' | 'time' | 'work' | 'pipeline' | 'dataset' | 'destination' | 'occasions'>,
-    error: unknown,
-    late: Lateness | undefined,
-  ): Notice {
+  notice(about: NoticeAbout, error: unknown, late: Lateness | undefined): Notice {
     const { pipeline, work } = about
     const receipts = [...this.#receipts.values()].sort((one, other) => rank(one) - rank(other))
     const told = [
+      ...(about.occasions.includes('test') ? ['a test: nothing ran'] : []),
       ...(error === undefined ? [] : [`the ${work} failed: ${messageOf(error)}`]),
       ...(error === undefined ? incompleteText(receipts) : []),
       ...(late === undefined ? [] : [lateText(late)]),

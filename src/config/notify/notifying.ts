@@ -84,6 +84,20 @@ export function incoherence({ command = [], webhook, secret, lateAfter, on }: No
   return undefined
 }
 
+/** Who is told of the work of a pipeline. */
+const receivers = new WeakMap<Pipeline, (signal?: AbortSignal) => Promise<readonly (string | undefined)[]>>()
+
+/**
+ * Sends a notice to everybody who is told of a pipeline's work, whatever they wait for: it says that it is a test. Gives what
+ * went wrong, for each of them. Nobody is told of a pipeline without notifications: then there is nothing in the list.
+ */
+export async function testNotifications(
+  made: Pipeline,
+  signal?: AbortSignal,
+): Promise<readonly (string | undefined)[]> {
+  return (await receivers.get(made)?.(signal)) ?? []
+}
+
 /** {@link notifying} without checks. */
 export function announced(made: Pipeline, notifications: readonly Receiver[], settings: Settings): Pipeline {
   if (notifications.length === 0) return made
@@ -95,7 +109,7 @@ export function announced(made: Pipeline, notifications: readonly Receiver[], se
     const { toldWork } = await import('./toldWork.js')
     return await toldWork(made, notifications, settings, { work, asked, start })
   }
-  return {
+  const told: Pipeline = {
     ...made,
     with: changes => announced(made.with(changes), notifications, settings),
     async run(options) {
@@ -112,4 +126,9 @@ export function announced(made: Pipeline, notifications: readonly Receiver[], se
       return (await tell('backfill', options, start)).result
     },
   }
+  receivers.set(told, async signal => {
+    const { toldTest } = await import('./toldWork.js')
+    return await toldTest(made, notifications, settings, signal)
+  })
+  return told
 }

@@ -8,7 +8,7 @@ import { systemClock } from '../../pipeline/clock.js'
 import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { RunWarning } from '../../pipeline/setup.js'
 import { proxySettings } from '../environment.js'
-import { Hearing, type Lateness, type Notice, type NotifiedWork } from './notice.js'
+import { Hearing, type Lateness, type Notice, type NoticeAbout, type NotifiedWork } from './notice.js'
 import type { Notification, Receiver, Settings } from './notification.js'
 import { runNotifyCommand } from './notifyCommand.js'
 import { DEFAULT_NOTIFYING_SECONDS, DEFAULT_OCCASIONS, type Occasion } from './occasions.js'
@@ -43,14 +43,7 @@ export async function toldWork<Result>(
   const hearing = new Hearing()
   const { onEvent, signal } = asked
   const conclude = async (error?: unknown): Promise<readonly RunWarning[]> => {
-    const about = {
-      id: `msg_${nodeCrypto().randomUUID()}`,
-      time: new Date(systemClock.now()).toISOString(),
-      work,
-      pipeline: made.name,
-      dataset: made.datasetName,
-      destination: made.destination.name,
-    }
+    const about = aboutNow(made, work)
     const scrubber = scrubberOf(made)
     const failures = await Promise.all(
       notifications.map((one, index) =>
@@ -83,10 +76,50 @@ export async function toldWork<Result>(
   return { result, failed }
 }
 
+function aboutNow(made: Pipeline, work: NotifiedWork): Omit<NoticeAbout, 'occasions'> {
+  return {
+    id: `msg_${nodeCrypto().randomUUID()}`,
+    time: new Date(systemClock.now()).toISOString(),
+    work,
+    pipeline: made.name,
+    dataset: made.datasetName,
+    destination: made.destination.name,
+  }
+}
+
+/** Tells every receiver, whatever it waits for, that this is a test. Gives what went wrong, for each. */
+export async function toldTest(
+  made: Pipeline,
+  receivers: readonly Receiver[],
+  settings: Settings,
+  asked?: AbortSignal,
+): Promise<readonly (string | undefined)[]> {
+  const scrubber = scrubberOf(made)
+  const about = aboutNow(made, 'run')
+  return await Promise.all(
+    receivers.map(async receiver => {
+      try {
+        const signal = within(receiver, asked)
+        const notice = new Hearing().notice({ ...about, occasions: ['test'] }, undefined, undefined)
+        await deliver(receiver, notice, { ...settings, scrubber, signal })
+        return undefined
+      } catch (error) {
+        return scrubbed(error instanceof Error ? error.message : String(error), scrubber)
+      }
+    }),
+  )
+}
+
+/** The time that a receiver may take. */
+function within({ maxSeconds = DEFAULT_NOTIFYING_SECONDS }: Receiver, asked: AbortSignal | undefined): AbortSignal {
+  const bound = AbortSignal.timeout(maxSeconds * 1000)
+  return asked === undefined ? bound : AbortSignal.any([bound, asked])
+}
+
 interface Conclusion extends Settings {
   readonly made: Pipeline
   readonly hearing: Hearing
-  readonly about: Omit<Parameters<Hearing['notice']>[0], 'occasions'>
+  readonly about: Omit<NoticeAbout, 'occasions'>
   readonly error: unknown
   readonly signal: AbortSignal | undefined
   readonly scrubber: Scrubber
@@ -94,18 +127,32 @@ interface Conclusion extends Settings {
 
 /** Tells one receiver, if it wants to know. Rejects if that fails. */
 async function tellOne(notification: Receiver, conclusion: Conclusion): Promise<undefined> {
-  const { on = DEFAULT_OCCASIONS, command = [], webhook, secret, maxSeconds = DEFAULT_NOTIFYING_SECONDS } = notification
-  const { hearing, about, error, scrubber, cwd, env } = conclusion
-  const bound = AbortSignal.timeout(maxSeconds * 1000)
-  const signal = conclusion.signal === undefined ? bound : AbortSignal.any([bound, conclusion.signal])
+  const { on = DEFAULT_OCCASIONS } = notification
+  const { hearing, about, error } = conclusion
+  const signal = within(notification, conclusion.signal)
   const late = on.includes('late') ? await latenessOf(notification, conclusion, signal) : undefined
   const happened = hearing.occasions(error)
   const occasions: readonly Occasion[] =
     late === undefined ? happened : [...happened.filter(occasion => occasion !== 'success'), 'late']
   if (!occasions.some(occasion => on.includes(occasion))) return undefined
-  if (notification.missing !== undefined) throw new Error(notification.missing)
+  await deliver(notification, hearing.notice({ ...about, occasions }, error, late), { ...conclusion, signal })
+  return undefined
+}
+
+interface Delivery extends Settings {
+  readonly scrubber: Scrubber
+  readonly signal: AbortSignal
+}
+
+/** Sends a notice to one receiver, by all of its ways. Rejects with an Error that says which of them failed. */
+async function deliver(
+  { command = [], webhook, secret, missing }: Receiver,
+  unscrubbed: Notice,
+  { cwd, env, scrubber, signal }: Delivery,
+): Promise<void> {
+  if (missing !== undefined) throw new Error(missing)
   for (const known of [webhook, secret]) if (known instanceof Secret) scrubber.add(known)
-  const notice: Notice = scrubbed(hearing.notice({ ...about, occasions }, error, late), scrubber)
+  const notice: Notice = scrubbed(unscrubbed, scrubber)
   const told = await Promise.allSettled([
     ...(command.length === 0 ? [] : [runNotifyCommand(command, notice, { cwd, signal })]),
     ...(webhook === undefined
@@ -124,7 +171,6 @@ async function tellOne(notification: Receiver, conclusion: Conclusion): Promise<
   ])
   const reasons = told.flatMap(one => (one.status === 'rejected' ? [(one.reason as Error).message] : []))
   if (reasons.length > 0) throw new Error(reasons.join('; '))
-  return undefined
 }
 
 /** Whether the last load is too old. After work that committed it is not. */
