@@ -47,3 +47,33 @@ test('a channel carries no secret', async () => {
   expect(messages.at(-1)?.event).toMatchObject({ type: 'run_failed', message: expect.stringContaining('you_sent') })
   expect(JSON.stringify(messages)).not.toContain('4711')
 })
+
+test('a channel carries no secret of a source that lets one out in its own events', async () => {
+  const messages = subscribed()
+  const works: unknown[] = []
+  const hear = (message: unknown): void => void works.push(message)
+  subscribe('sluice:work', hear)
+  onTestFinished(() => void unsubscribe('sluice:work', hear))
+  const made = await shops('one')
+  const folder = await testFolder()
+  // Nothing of the source is scrubbed by what reads HTTP: only the pipeline stands between it and the channel.
+  const talkative = pipeline({
+    name: 'talkative',
+    source: {
+      ...made.source,
+      resources: made.source.resources.map(resource => ({
+        ...resource,
+        // biome-ignore lint/correctness/useYield: it fails before its first page
+        async *pages() {
+          throw new Error('refused tok-4711-secret')
+        },
+      })),
+    },
+    destination: duckdb(join(folder, 'shops.duckdb')),
+    home: folder,
+  })
+  await talkative.run().catch(() => {})
+  expect(messages.at(-1)?.event).toMatchObject({ type: 'run_failed', message: expect.stringContaining('refused') })
+  expect(works.at(-1)).toMatchObject({ state: 'ended', failure: { message: expect.stringContaining('refused') } })
+  expect(JSON.stringify([messages, works])).not.toContain('4711')
+})
