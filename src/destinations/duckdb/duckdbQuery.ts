@@ -13,7 +13,7 @@ import type { DatasetValue, QueryBatch, RowValue, SqlQuery } from '../../model/d
 import { QueryError, SluiceError } from '../../model/errors.js'
 import { distinctNames } from '../sql/ddl.js'
 import { exactTime } from '../sql/rows.js'
-import { textLiteral } from '../sql/sqlSession.js'
+import { copyToParquet } from './copyToParquet.js'
 import { driver } from './database.js'
 import { DEFAULT_BATCH_ROWS, isInteger, isTimestamp } from './duckdbRead.js'
 import { refuseCut, schemaName } from './duckdbSession.js'
@@ -73,7 +73,7 @@ export async function* queryRows(
   }
 }
 
-/** Writes the rows of a statement that {@link queryRows} would run into a Parquet file. Columns have their DuckDB types. */
+/** Writes the rows of a statement that {@link queryRows} would run into a Parquet file, see {@link copyToParquet}. */
 export async function queryToParquet(
   connection: DuckDBConnection,
   dataset: string,
@@ -86,15 +86,13 @@ export async function queryToParquet(
   signal?.addEventListener('abort', interrupt)
   try {
     // The statement by itself only reads, and is whole: nothing in it can end the brackets.
-    await readingStatement(connection, sql)
+    const { statementType } = await readingStatement(connection, sql)
+    if (statementType === driver().StatementType.EXPLAIN)
+      throw new QueryError('what EXPLAIN says is a text and no table, so that there is no Parquet file of it')
     signal?.throwIfAborted()
-    const selected = sql.replace(/[;\s]+$/, '')
-    const written = await connection.run(
-      `COPY (\n${selected}\n) TO ${textLiteral(path)} (FORMAT parquet)`,
-      values.map(boundValue),
-    )
+    const written = await copyToParquet(connection, sql.replace(/[;\s]+$/, ''), values.map(boundValue), path)
     signal?.throwIfAborted()
-    return written.rowsChanged
+    return written
   } catch (error) {
     signal?.throwIfAborted()
     throw queryError(error)

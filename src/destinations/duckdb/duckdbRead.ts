@@ -3,6 +3,7 @@ import { setMember } from '../../json/value.js'
 import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import { type SelectStatement, selectStatement } from '../sql/selectStatement.js'
+import { copyToParquet } from './copyToParquet.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession, refuseCut } from './duckdbSession.js'
 
@@ -35,7 +36,7 @@ export async function* readRows(
   if (batch.length > 0) yield batch
 }
 
-/** Writes the rows of a query into a Parquet file. Every column has its DuckDB type. */
+/** Writes the rows of a query into a Parquet file, see {@link copyToParquet}. */
 export async function writeParquet(
   connection: DuckDBConnection,
   dataset: string,
@@ -43,9 +44,7 @@ export async function writeParquet(
   path: string,
 ): Promise<number> {
   const { sql, values } = await statementOf(connection, dataset, query, column => column)
-  const file = `'${path.replaceAll("'", "''")}'`
-  const result = await connection.run(`COPY (${sql}) TO ${file} (FORMAT parquet)`, [...values])
-  return result.rowsChanged
+  return await copyToParquet(connection, sql, values, path)
 }
 
 async function statementOf(

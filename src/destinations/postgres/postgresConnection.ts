@@ -11,7 +11,7 @@ import { Clients, openClient, type PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
 import { postgresLoad } from './postgresLoad.js'
 import { lockDataset, lockPipeline } from './postgresLocks.js'
-import { queryRows } from './postgresQuery.js'
+import { queryRows, queryToParquet } from './postgresQuery.js'
 import { atOneMoment, readRows } from './postgresRead.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'
@@ -102,6 +102,16 @@ export async function postgresConnection(
         throw client.failure(error, 'running the query')
       } finally {
         // A query may have changed settings of its session.
+        await client.end()
+      }
+    },
+    async queryToParquet(statement, path) {
+      const client = await clients.take()
+      try {
+        return await queryToParquet(client, dataset, statement, path)
+      } catch (error) {
+        throw client.failure(error, 'running the query')
+      } finally {
         await client.end()
       }
     },

@@ -14,8 +14,54 @@ import { boundValue, converterOf, DEFAULT_BATCH_ROWS } from './postgresRead.js'
 export async function* queryRows(
   client: PostgresClient,
   dataset: string,
-  { sql, values = [], batchRows = DEFAULT_BATCH_ROWS, exactTimes = false }: SqlQuery,
+  statement: SqlQuery,
 ): AsyncGenerator<QueryBatch> {
+  let readers: readonly ((text: string) => RowValue)[] | undefined
+  for await (const { columns, rows } of queryTexts(client, dataset, statement)) {
+    readers ??= columns.map(({ type }) => readerOf(type, statement.exactTimes ?? false))
+    const read = readers
+    yield {
+      columns,
+      rows: rows.map(row => row.map((text, index) => (text === null ? null : read[index]!(text)))), // one a column
+    }
+  }
+}
+
+/** DuckDB's names of the types that it writes into Parquet files. All others are texts. */
+const PARQUET_TYPES: Readonly<Record<string, string>> = {
+  bigint: 'BIGINT',
+  integer: 'INTEGER',
+  smallint: 'SMALLINT',
+  boolean: 'BOOLEAN',
+  'double precision': 'DOUBLE',
+  real: 'FLOAT',
+  numeric: 'DECIMAL',
+  'timestamp with time zone': 'TIMESTAMPTZ',
+  'timestamp without time zone': 'TIMESTAMP',
+  date: 'DATE',
+  'time without time zone': 'TIME',
+  uuid: 'UUID',
+  json: 'JSON',
+  jsonb: 'JSON',
+  bytea: 'BLOB',
+}
+
+/** Writes the rows of a statement that {@link queryRows} would run into a Parquet file, and gives their number. */
+export async function queryToParquet(
+  client: PostgresClient,
+  dataset: string,
+  statement: SqlQuery,
+  path: string,
+): Promise<number> {
+  const { textsToParquet } = await import('../duckdb/copyToParquet.js')
+  return await textsToParquet(queryTexts(client, dataset, statement), path, type => PARQUET_TYPES[type])
+}
+
+async function* queryTexts(
+  client: PostgresClient,
+  dataset: string,
+  { sql, values = [], batchRows = DEFAULT_BATCH_ROWS }: SqlQuery,
+): AsyncGenerator<TextBatch> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   try {
     const path = postgresDialect.identifier(dataset)
@@ -24,20 +70,14 @@ export async function* queryRows(
     await refuseActions(client, sql)
     const isDeclarable = !SHOWS.test(sql)
     if (isDeclarable) await client.query(`DECLARE _sluice_rows NO SCROLL CURSOR FOR ${sql}`, bound)
-    let described: Described | undefined
+    let described: QueryBatch['columns'] | undefined
     for (;;) {
       const { columns, rows } = await (isDeclarable
         ? client.query(`FETCH ${Math.max(1, Math.trunc(batchRows))} FROM _sluice_rows`)
         : client.query(sql, bound))
       const isFirst = described === undefined
-      described ??= await describe(client, columns, exactTimes)
-      const { readers } = described
-      if (rows.length > 0 || isFirst) {
-        yield {
-          columns: described.columns,
-          rows: rows.map(row => row.map((text, index) => (text === null ? null : readers[index]!(text)))), // one a column
-        }
-      }
+      described ??= await describe(client, columns)
+      if (rows.length > 0 || isFirst) yield { columns: described, rows }
       if (!isDeclarable || rows.length < batchRows) return
     }
   } catch (error) {
@@ -75,26 +115,19 @@ WHERE p.proname = ANY($1::text[]) AND p.provolatile = 'v' AND l.lanname IN ('c',
 const HARMLESS =
   /^(random|random_normal|array_sample|array_shuffle|setseed|bernoulli|system|clock_timestamp|timeofday|gen_random_uuid|uuid_generate_v\w+|uuidv[47]|current_query|currval|lastval|pg_sleep|pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_is_in_recovery|pg_blocking_pids|pg_partition_\w+)$/
 
-interface Described {
+/** Rows as the server sends them. */
+interface TextBatch {
   readonly columns: QueryBatch['columns']
-  readonly readers: readonly ((text: string) => RowValue)[]
+  readonly rows: readonly (readonly (string | null)[])[]
 }
 
-async function describe(
-  client: PostgresClient,
-  columns: readonly ResultColumn[],
-  exactTimes: boolean,
-): Promise<Described> {
+async function describe(client: PostgresClient, columns: readonly ResultColumn[]): Promise<QueryBatch['columns']> {
   const { rows } = await client.query(
     'SELECT pg_catalog.format_type(t.oid, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS t(oid, position) ORDER BY t.position',
     [`{${columns.map(({ typeId }) => typeId).join(',')}}`],
   )
   const types = rows.map(([type]) => String(type))
-  const names = distinctNames(columns.map(({ name }) => name))
-  return {
-    columns: names.map((name, index) => ({ name, type: types[index] ?? '' })),
-    readers: types.map(type => readerOf(type, exactTimes)),
-  }
+  return distinctNames(columns.map(({ name }) => name)).map((name, index) => ({ name, type: types[index] ?? '' }))
 }
 
 function readerOf(type: string, exactTimes: boolean): (text: string) => RowValue {
