@@ -40,7 +40,7 @@ export class OpenPipelines {
 
   /** Throws a ConfigError if a file or a folder that was named is not there, or a folder holds no pipeline file. */
   async begin(): Promise<void> {
-    await refuseMissing(this.#paths.map(path => relative(this.cwd, resolve(this.cwd, path)) || '.'))
+    await refuseMissing(this.#paths.map(path => relative('', resolve(this.cwd, path)) || '.'))
     await this.files()
   }
 

@@ -6,6 +6,7 @@
 import type { RunEvent } from '../model/events.js'
 import type { Receipt, Verdict } from '../model/receipt.js'
 import type { RowTrace } from '../pipeline/look/traceRow.js'
+import type { SchemaContract } from '../schema/schemaTypes.js'
 
 /** `GET pipelines?search=&offset=&limit=` */
 export interface PipelineList {
@@ -26,6 +27,8 @@ export interface PipelineFacts {
   readonly resources: readonly string[]
   /** When a worker runs it. */
   readonly schedule?: string | undefined
+  /** ISO: when that is due next. */
+  readonly dueAt?: string | undefined
   /** The run that goes on now. */
   readonly running?: string | undefined
 }
@@ -65,6 +68,8 @@ export interface TableFacts {
   readonly writeDisposition?: string | undefined
   /** One of the tables that Sluice and dlt keep for themselves. */
   readonly isSystem: boolean
+  /** What happens to new tables, new columns and values of another type. */
+  readonly contract: SchemaContract
   readonly columns: readonly ColumnFacts[]
 }
 
@@ -78,7 +83,7 @@ export interface ColumnFacts {
   readonly description?: string | undefined
 }
 
-/** `GET pipelines/ID/tables/TABLE/count`. Undefined if the engine needs too long to count. */
+/** `GET pipelines/ID/count?table=`. Undefined if the engine needs too long to count. */
 export interface TableCount {
   readonly rows?: number | undefined
 }
@@ -95,8 +100,9 @@ export const FILTER_OPERATORS = [
   'is not null',
 ] as const satisfies readonly FilterOperator[]
 
-/** `POST pipelines/ID/tables/TABLE/rows` */
+/** `POST pipelines/ID/rows` */
 export interface RowsAsked {
+  readonly table: string
   readonly filters?: readonly RowFilter[] | undefined
   readonly orderBy?: string | undefined
   readonly descending?: boolean | undefined
@@ -125,7 +131,7 @@ export interface RowsGiven {
 /** Texts are cut after some thousand characters. Lists and objects are JSON texts, bytes are base64. */
 export type Cell = string | number | boolean | null
 
-/** `GET pipelines/ID/tables/TABLE/columns/COLUMN` */
+/** `GET pipelines/ID/distribution?table=&column=` */
 export interface Distribution {
   /** Rows that were looked at. */
   readonly rows: number
@@ -141,7 +147,14 @@ export interface Distribution {
   readonly histogram: readonly { readonly from: Cell; readonly to: Cell; readonly rows: number }[]
 }
 
-/** `POST pipelines/ID/tables/TABLE/trace` with `{ id }`, the `_dlt_id` of a row. Times are ISO texts. */
+/** `POST pipelines/ID/trace` */
+export interface TraceAsked {
+  readonly table: string
+  /** The `_dlt_id` of a row. */
+  readonly id: string
+}
+
+/** What it answers. Times are ISO texts. */
 export type TraceGiven = AsJson<Omit<RowTrace, 'row'>>
 
 /** What arrives of a value that was sent as JSON. */
@@ -161,6 +174,23 @@ export interface SchemaVersion {
   /** ISO. */
   readonly storedAt: string
   readonly changes: readonly string[]
+}
+
+/** `GET pipelines/ID/drift`: how the tables differ from what was agreed, and what the last loads refused. */
+export interface SchemaDrift {
+  /** Against the lock of the schema. Undefined if there is none. */
+  readonly sinceLock?: readonly string[] | undefined
+  readonly refused: readonly RefusedData[]
+}
+
+/** What the contract kept out of a load. */
+export interface RefusedData {
+  readonly loadId: string
+  /** ISO. */
+  readonly committedAt: string
+  readonly resource: string
+  readonly rows: number
+  readonly values: number
 }
 
 /** `POST pipelines/ID/runs` */

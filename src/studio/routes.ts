@@ -25,10 +25,13 @@ import {
 } from '../model/optionKinds.js'
 import { rowsOf, worstVerdict } from '../model/receipt.js'
 import { csvLine } from '../model/rowText.js'
+import type { Clock } from '../model/source.js'
 import type { PastLoad } from '../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
+import { resolveContract } from '../schema/contracts.js'
 import { isSystemTable } from '../schema/export/exportedTables.js'
 import type { ReadonlyTable } from '../schema/schemaTypes.js'
+import { nextTime } from '../worker/pipelineServices.js'
 import { isDocument, problemsOf, readDocumentText, saveDocumentText } from './editedDocument.js'
 import { SAFE_HEADERS } from './guard.js'
 import { type LoadRuns, problemOf } from './loadRuns.js'
@@ -41,6 +44,7 @@ import type {
   DownloadAsked,
   LoadFacts,
   LoadList,
+  PipelineFacts,
   PipelineList,
   QueryAsked,
   RowFilter,
@@ -50,10 +54,11 @@ import type {
   TableCount,
   TableFacts,
   TableList,
+  TraceAsked,
   VersionList,
 } from './pageContract.js'
 import { DOWNLOAD_FORMATS, FILTER_OPERATORS } from './pageContract.js'
-import { schemaVersions } from './schemaVersions.js'
+import { schemaDrift, schemaVersions } from './schemaVersions.js'
 import { distribution, queryRows, rawRows, rowsToParquet, tableRows } from './tableRows.js'
 
 /** At the same place from `src` and from `dist`. */
@@ -68,7 +73,7 @@ const MOST_DOWNLOADS = 20
 const MOST_BODY_BYTES = 2 ** 22
 
 /** What the page asks for. Every answer is JSON, but for downloads and the events of a run. */
-export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
+export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): Hono {
   const app = new Hono()
   const downloads = new Map<string, DownloadAsked & { readonly pipeline: Pipeline }>()
 
@@ -85,16 +90,14 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     const entries = (await Promise.all(shown.map(file => pipelines.ofFile(file)))).flat()
     const list: PipelineList = {
       files: files.length,
-      pipelines: entries.map(entry =>
-        'facts' in entry ? { ...entry.facts, running: runs.runningOf(entry.facts.id) } : entry,
-      ),
+      pipelines: entries.map(entry => ('facts' in entry ? present(entry.facts) : entry)),
     }
     return told(context, list)
   })
 
   app.get('/api/pipelines/:id', async context => {
     const { facts } = await opened(context)
-    return told(context, { ...facts, running: runs.runningOf(facts.id) })
+    return told(context, present(facts))
   })
 
   app.get('/api/pipelines/:id/loads', async context => {
@@ -107,9 +110,11 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
   app.get('/api/pipelines/:id/tables', async context => {
     const { pipeline } = await opened(context)
     const dataset = pipeline.dataset()
-    const [schema, present] = [await dataset.schema(), new Set(await dataset.tables())]
-    const tables = [...(schema?.tables.values() ?? [])].filter(({ name }) => present.has(name) || isSystemTable(name))
-    return told(context, { tables: tables.map(tableFacts) } satisfies TableList)
+    const [schema, names] = [await dataset.schema(), new Set(await dataset.tables())]
+    if (schema === undefined) return told(context, { tables: [] } satisfies TableList)
+    const tables = [...schema.tables.values()].filter(({ name }) => names.has(name) || isSystemTable(name))
+    const facts = tables.map(table => tableFacts(table, resolveContract(schema, table.name)))
+    return told(context, { tables: facts } satisfies TableList)
   })
 
   app.get('/api/pipelines/:id/versions', async context => {
@@ -119,27 +124,32 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     return told(context, { versions } satisfies VersionList)
   })
 
-  app.get('/api/pipelines/:id/tables/:table/count', async context => {
+  // Names of tables stand in no path: browsers take `.` and `..` there for folders.
+  app.get('/api/pipelines/:id/drift', async context => {
     const { pipeline } = await opened(context)
-    return told(context, { rows: await countRows(pipeline, context.req.param('table')) } satisfies TableCount)
+    return told(context, await schemaDrift(pipeline))
   })
 
-  app.post('/api/pipelines/:id/tables/:table/rows', async context => {
+  app.get('/api/pipelines/:id/count', async context => {
     const { pipeline } = await opened(context)
-    const asked = await bodyOf<RowsAsked>(context, forRows)
-    return told(context, await tableRows(pipeline, context.req.param('table'), asked, context.req.raw.signal))
+    return told(context, { rows: await countRows(pipeline, queried(context, 'table')) } satisfies TableCount)
   })
 
-  app.get('/api/pipelines/:id/tables/:table/columns/:column', async context => {
+  app.post('/api/pipelines/:id/rows', async context => {
     const { pipeline } = await opened(context)
-    const { table, column } = context.req.param()
+    return told(context, await tableRows(pipeline, await bodyOf<RowsAsked>(context, forRows), context.req.raw.signal))
+  })
+
+  app.get('/api/pipelines/:id/distribution', async context => {
+    const { pipeline } = await opened(context)
+    const [table, column] = [queried(context, 'table'), queried(context, 'column')]
     return told(context, await distribution(pipeline, { table, column }, context.req.raw.signal))
   })
 
-  app.post('/api/pipelines/:id/tables/:table/trace', async context => {
+  app.post('/api/pipelines/:id/trace', async context => {
     const { pipeline } = await opened(context)
-    const { id } = await bodyOf<{ readonly id: string }>(context, forTrace)
-    const trace = await pipeline.trace(context.req.param('table'), { _dlt_id: id }, { signal: context.req.raw.signal })
+    const { table, id } = await bodyOf<TraceAsked>(context, forTrace)
+    const trace = await pipeline.trace(table, { _dlt_id: id }, { signal: context.req.raw.signal })
     if (trace === undefined) throw new NotFound('the row is not there any more')
     const { row: _, ...rest } = trace
     return told(context, rest)
@@ -185,9 +195,9 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     return told(context, await pipeline.plan({ signal: context.req.raw.signal }))
   })
 
-  app.get('/api/pipelines/:id/windows/:resource', async context => {
+  app.get('/api/pipelines/:id/windows', async context => {
     const { pipeline } = await opened(context)
-    return told(context, await pipeline.backfillStatus(context.req.param('resource')))
+    return told(context, await pipeline.backfillStatus(queried(context, 'resource')))
   })
 
   app.post('/api/pipelines/:id/runs', async context => {
@@ -244,6 +254,16 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     return told(context, await saveDocumentText(path, relative(pipelines.cwd, path), asked, pipelines.cwd))
   })
 
+  /** A pipeline as it is now. */
+  function present(facts: PipelineFacts): PipelineFacts {
+    const dueMs = facts.schedule === undefined ? undefined : nextTime(facts.schedule, clock.now())
+    return {
+      ...facts,
+      running: runs.runningOf(facts.id),
+      ...(dueMs !== undefined && { dueAt: new Date(dueMs).toISOString() }),
+    }
+  }
+
   async function opened(context: Context): Promise<OpenPipeline> {
     const found = await pipelines.byId(context.req.param('id') ?? '')
     if (found === undefined) throw new NotFound('there is no such pipeline')
@@ -298,7 +318,7 @@ function failed(context: Context, error: unknown): Response {
 
 const forQuery = optionsOf<QueryAsked>('the body', { sql: needed(text) })
 const forDownload = optionsOf<DownloadAsked>('the body', { sql: needed(text), format: wordOf(DOWNLOAD_FORMATS) })
-const forTrace = optionsOf<{ readonly id: string }>('the body', { id: needed(text) })
+const forTrace = optionsOf<TraceAsked>('the body', { table: needed(text), id: needed(text) })
 interface ApiQuestion {
   readonly what: ApiAsked['what']
   readonly budget?: number | undefined
@@ -319,6 +339,7 @@ const forFilter = optionsOf<RowFilter>('a filter', {
   value: text,
 })
 const forRows = optionsOf<RowsAsked>('the body', {
+  table: needed(text),
   filters: listOf('a list of filters', forFilter),
   orderBy: text,
   descending: flag,
@@ -339,6 +360,13 @@ async function bodyOf<Body>(context: Context, kind: OptionKind): Promise<Body> {
   }
   checkOptions(needed(kind), body, 'body')
   return body as Body
+}
+
+/** What stands behind `?`. Throws a ConfigError if it does not. */
+function queried(context: Context, name: string): string {
+  const given = context.req.query(name)
+  checkOptions(needed(text), given, name)
+  return given ?? ''
 }
 
 function bounded(given: string | undefined, standard: number, most: number): number {
@@ -434,13 +462,17 @@ function loadFacts({ loadId, committedAt, receipts }: PastLoad): LoadFacts {
   }
 }
 
-function tableFacts({ name, resource, parent, write_disposition, columns }: ReadonlyTable): TableFacts {
+function tableFacts(
+  { name, resource, parent, write_disposition, columns }: ReadonlyTable,
+  contract: TableFacts['contract'],
+): TableFacts {
   return {
     name,
     resource,
     parent,
     writeDisposition: write_disposition,
     isSystem: isSystemTable(name),
+    contract,
     columns: [...columns.values()].flatMap(({ name, data_type, nullable, primary_key, description }) =>
       data_type === undefined
         ? []

@@ -1,7 +1,8 @@
+import { readLock } from '../pipeline/look/schemaFiles.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { describeLockChange, lockChanges, lockedTables } from '../schema/export/schemaLock.js'
 import { readSchema } from '../schema/stored/document.js'
-import type { SchemaVersion } from './pageContract.js'
+import type { SchemaDrift, SchemaVersion } from './pageContract.js'
 
 /** Versions that are read at the most, the newest ones. */
 const MOST_VERSIONS = 50
@@ -25,4 +26,32 @@ export async function schemaVersions(pipeline: Pipeline, signal?: AbortSignal): 
     const before = versions[index + 1]?.tables ?? new Map()
     return { version, storedAt, changes: lockChanges(before, tables).map(describeLockChange) }
   })
+}
+
+/** Loads whose receipts are looked at for refused data. */
+const LOOKED_AT_LOADS = 20
+
+/** How the stored schema differs from its lock, and what the contract refused of the last loads. */
+export async function schemaDrift(pipeline: Pipeline): Promise<SchemaDrift> {
+  const dataset = pipeline.dataset()
+  const [locked, schema, loads] = await Promise.all([
+    readLock(pipeline.schema),
+    dataset.schema(),
+    dataset.history({ limit: LOOKED_AT_LOADS, pipeline: pipeline.name }),
+  ])
+  const now = schema === undefined ? new Map() : lockedTables(schema)
+  return {
+    ...(locked !== undefined && { sinceLock: lockChanges(locked, now).map(describeLockChange) }),
+    refused: loads.flatMap(({ loadId, committedAt, receipts }) =>
+      receipts
+        .filter(({ discardedRows, discardedValues }) => discardedRows + discardedValues > 0)
+        .map(({ resource, discardedRows: rows, discardedValues: values }) => ({
+          loadId,
+          committedAt: committedAt.toISOString(),
+          resource,
+          rows,
+          values,
+        })),
+    ),
+  }
 }

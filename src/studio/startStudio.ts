@@ -61,7 +61,7 @@ export async function startStudio({ paths, from, port = 0, clock }: StudioOption
     context.header('Content-Type', TYPES[extname(name)] ?? '')
     return context.body(text)
   })
-  app.route('/', routes(pipelines, runs))
+  app.route('/', routes(pipelines, runs, clock))
   const server = createAdaptorServer({ fetch: app.fetch })
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(portError(error, { port })))

@@ -12,7 +12,7 @@ const MOST_ROWS = 1_000
 /** Characters of one cell. Whoever wants all of them downloads the rows. */
 const MOST_CHARACTERS = 4_000
 /** Rows that a distribution looks at: of a larger table, the first ones. Engines do not agree on how to say a sample. */
-const SAMPLED_ROWS = 250_000
+const SAMPLED_ROWS = 100_000
 const BINS = 24
 const TOP = 10
 
@@ -77,8 +77,7 @@ async function engineColumns(pipeline: Pipeline, table: string, signal?: AbortSi
 /** A page of a table, filtered and sorted by the engine. */
 export async function tableRows(
   pipeline: Pipeline,
-  table: string,
-  asked: RowsAsked,
+  { table, ...asked }: RowsAsked,
   signal?: AbortSignal,
 ): Promise<RowsGiven> {
   const { where, values } = conditions(asked.filters ?? [], await engineColumns(pipeline, table, signal))
@@ -98,9 +97,10 @@ function conditions(filters: readonly RowFilter[], types: EngineColumns): { wher
     if (type === undefined) throw new QueryError(`the table has no column ${column}`)
     const name = doubleQuoted(column)
     if (operator === 'is null' || operator === 'is not null') return `${name} ${operator.toUpperCase()}`
-    values.push(operator === 'contains' ? `%${value.replace(/[\\%_]/g, '\\$&')}%` : value)
+    values.push(value)
     const given = `$${values.length}`
-    if (operator === 'contains') return `${textOf(name, type)} ILIKE ${given} ESCAPE '\\'`
+    // A fifth of the time of ILIKE, and no letter has another meaning.
+    if (operator === 'contains') return `strpos(lower(${textOf(name, type)}), lower(CAST(${given} AS VARCHAR))) > 0`
     const compared = comparedAs(type, value)
     const left = compared === undefined ? textOf(name, type) : name
     return `${left} ${operator === '!=' ? 'IS DISTINCT FROM' : operator} CAST(${given} AS ${compared ?? 'VARCHAR'})`
@@ -138,30 +138,35 @@ export async function distribution(
   { table, column }: { readonly table: string; readonly column: string },
   signal?: AbortSignal,
 ): Promise<Distribution> {
-  const type = (await engineColumns(pipeline, table, signal)).get(column)
-  if (type === undefined) throw new QueryError(`the table has no column ${column}`)
   const one = async (sql: string, limit?: number): Promise<readonly (readonly Cell[])[]> =>
     (await queryRows(pipeline, sql, { limit, signal })).rows
   const some = `SELECT 1 FROM ${doubleQuoted(table)} LIMIT ${SAMPLED_ROWS + 1}`
-  const [counted] = await one(`SELECT count(*) FROM (${some}) AS counted`)
+  // At the same time, so that the database is opened once.
+  const [types, [counted]] = await Promise.all([
+    engineColumns(pipeline, table, signal),
+    one(`SELECT count(*) FROM (${some}) AS counted`),
+  ])
+  const type = types.get(column)
+  if (type === undefined) throw new QueryError(`the table has no column ${column}`)
   const isSample = Number(counted?.[0]) > SAMPLED_ROWS
   const name = doubleQuoted(column)
   const from = isSample
     ? `(SELECT ${name} FROM ${doubleQuoted(table)} LIMIT ${SAMPLED_ROWS}) AS sample`
     : doubleQuoted(table)
   const asText = isNumberType(type) || isTimeType(type) ? name : textOf(name, type)
-  const [facts] = await one(
-    `SELECT count(*), count(*) - count(${name}), count(DISTINCT ${asText}), min(${asText}), max(${asText}) FROM ${from}`,
-  )
-  const [seen = 0, nulls = 0, distinct = 0, least = null, greatest = null] = facts ?? []
-  const top = await one(
-    `SELECT ${asText}, count(*) FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${TOP}`,
-  )
   const measured = isNumberType(type)
     ? `CAST(${name} AS DOUBLE PRECISION)`
     : isTimeType(type)
       ? secondsOf(name, type)
       : undefined
+  const [[facts], top, binsFound] = await Promise.all([
+    one(
+      `SELECT count(*), count(*) - count(${name}), count(DISTINCT ${asText}), min(${asText}), max(${asText}) FROM ${from}`,
+    ),
+    one(`SELECT ${asText}, count(*) FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${TOP}`),
+    measured === undefined ? [] : one(bins(measured, from)),
+  ])
+  const [seen = 0, nulls = 0, distinct = 0, least = null, greatest = null] = facts ?? []
   return {
     rows: Number(seen),
     isSample,
@@ -170,7 +175,7 @@ export async function distribution(
     least,
     greatest,
     top: top.map(([value = null, count]) => ({ value, rows: Number(count) })),
-    histogram: measured === undefined ? [] : binned(await one(bins(measured, from)), isTimeType(type)),
+    histogram: binned(binsFound, isTimeType(type)),
   }
 }
 

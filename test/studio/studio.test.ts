@@ -3,7 +3,8 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { parquetReadObjects } from 'hyparquet'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { ApiFindings, PipelineList } from '../../src/studio/pageContract.js'
+import type { ApiFindings, PipelineList, TableList } from '../../src/studio/pageContract.js'
+import { api } from '../rest/listServer.js'
 import { settled } from './browser.js'
 import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
 
@@ -79,12 +80,12 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   })
   const { tables } = (await studio.ask(`${of}/tables`)).json as { tables: { name: string }[] }
   expect(tables).toContainEqual(expect.objectContaining({ name: 'shops__visits', parent: 'shops' }))
-  expect((await studio.ask(`${of}/tables/shops/count`)).json).toEqual({ rows: 250 })
+  expect((await studio.ask(`${of}/count?table=shops`)).json).toEqual({ rows: 250 })
   expect((await studio.ask(`${of}/versions`)).json).toMatchObject({
     versions: [{ changes: expect.arrayContaining([expect.stringContaining('shops__visits')]) }],
   })
 
-  const rows = (body: object) => studio.ask(`${of}/tables/shops/rows`, { body })
+  const rows = (body: object) => studio.ask(`${of}/rows`, { body: { table: 'shops', ...body } })
   expect((await rows({ filters: [{ column: 'id', operator: '>', value: '248' }], orderBy: 'id' })).json).toMatchObject({
     rows: [[249], [250]].map(([key]) => expect.arrayContaining([key])),
     isCut: false,
@@ -102,17 +103,21 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   expect((await rows({ orderBy: 'id', offset: 200, limit: 100 })).json).toMatchObject({ isCut: false })
   expect((await rows({ orderBy: 'id', limit: 100 })).json).toMatchObject({ isCut: true })
 
-  expect((await studio.ask(`${of}/tables/shops/columns/city`)).json).toMatchObject({
+  expect((await studio.ask(`${of}/distribution?table=shops&column=city`)).json).toMatchObject({
     rows: 250,
     isSample: false,
     distinct: 3,
     top: [{ value: 'Bonn', rows: 84 }, { rows: 83 }, { rows: 83 }],
     histogram: [],
   })
-  const rating = (await studio.ask(`${of}/tables/shops/columns/rating`)).json as { histogram: { rows: number }[] }
+  const rating = (await studio.ask(`${of}/distribution?table=shops&column=rating`)).json as {
+    histogram: { rows: number }[]
+  }
   expect(rating).toMatchObject({ nulls: 25, least: 0.1, greatest: 24.9 })
   expect(rating.histogram.reduce((sum, bin) => sum + bin.rows, 0)).toBe(225)
-  const opened = (await studio.ask(`${of}/tables/shops/columns/opened`)).json as { histogram: { from: string }[] }
+  const opened = (await studio.ask(`${of}/distribution?table=shops&column=opened`)).json as {
+    histogram: { from: string }[]
+  }
   expect(opened.histogram[0]?.from).toBe('2024-01-01T00:00:00.000Z')
 
   expect((await studio.ask(`${of}/query`, { body: { sql: 'SELECT count(*) AS n FROM shops' } })).json).toMatchObject({
@@ -122,7 +127,7 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   const trace = async (table: string) => {
     const sql = `SELECT _dlt_id FROM ${table} WHERE ${table === 'shops' ? 'id = 150' : 'guests = 249'} LIMIT 1`
     const { rows } = (await studio.ask(`${of}/query`, { body: { sql } })).json as { rows: [[string]] }
-    return (await studio.ask(`${of}/tables/${table}/trace`, { body: { id: rows[0][0] } })).json
+    return (await studio.ask(`${of}/trace`, { body: { table, id: rows[0][0] } })).json
   }
   expect(await trace('shops')).toMatchObject({ receipt: { verdict: 'complete' }, journal: { state: 'not_kept' } })
   await runToEnd(studio, id, { keepJournal: true })
@@ -133,7 +138,7 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
     above: [{ table: 'shops' }],
     journal: { sources: [{ answer: 3, values: [{ column: 'guests', text: '249' }] }] },
   })
-  expect(await studio.ask(`${of}/tables/shops/trace`, { body: { id: 'nope' } })).toMatchObject({ status: 404 })
+  expect(await studio.ask(`${of}/trace`, { body: { table: 'shops', id: 'nope' } })).toMatchObject({ status: 404 })
 
   for (const sql of [
     'DELETE FROM shops',
@@ -143,7 +148,7 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   ]) {
     expect(await studio.ask(`${of}/query`, { body: { sql } }), sql).toMatchObject({ status: 400 })
   }
-  expect((await studio.ask(`${of}/tables/shops/count`)).json).toEqual({ rows: 250 })
+  expect((await studio.ask(`${of}/count?table=shops`)).json).toEqual({ rows: 250 })
 
   const { path } = (await studio.ask(`${of}/downloads`, { body: { sql: 'SELECT id, city FROM shops ORDER BY id' } }))
     .json as {
@@ -190,6 +195,67 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   expect(studio.answers.filter(text => text.includes(SECRET))).toEqual([])
 })
 
+it('shows tables whatever they are called', { timeout: 300_000 }, async () => {
+  const names = ['..', '.', '<img src=x onerror=alert(1)>', 'a/b?c#d%2e']
+  const served = await api(async () => ({ json: [{ id: 1, n: 2 }] }))
+  onTestFinished(() => served.close())
+  const module = `import { duckdb, pipeline, restApi } from 'sluice'
+const source = restApi({
+  client: { base_url: '${served.origin}', paginator: 'single_page' },
+  resources: ${JSON.stringify(names)}.map((table_name, index) => ({
+    name: 'r' + index, table_name, endpoint: { path: 'odd', data_selector: '$' },
+  })),
+})
+export default pipeline({ name: 'odd', source, destination: duckdb(new URL('odd.duckdb', import.meta.url).pathname), naming: 'direct' })`
+  const studio = await openStudio({ 'odd.ts': module }, ['odd.ts'])
+  const { id } = await onlyPipeline(studio)
+  const of = `/api/pipelines/${id}`
+  await runToEnd(studio, id)
+  const { tables } = (await studio.ask(`${of}/tables`)).json as TableList
+  expect(tables.map(({ name }) => name)).toEqual(expect.arrayContaining(names))
+  for (const table of names) {
+    const asked = new URLSearchParams({ table }).toString()
+    expect((await studio.ask(`${of}/count?${asked}`)).json, table).toEqual({ rows: 1 })
+    expect((await studio.ask(`${of}/rows`, { body: { table } })).json, table).toMatchObject({ rows: [{ length: 4 }] })
+    expect((await studio.ask(`${of}/distribution?${asked}&column=n`)).json, table).toMatchObject({ rows: 1 })
+  }
+  expect(await studio.ask(`${of}/count`)).toMatchObject({ status: 400 })
+})
+
+it('shows contracts, what they refused, what drifted from the lock, and when a run is due', {
+  timeout: 300_000,
+}, async () => {
+  let version = 0
+  const served = await api(async () => ({ json: [{ id: 1, n: 2, ...(version > 0 && { added: 'x', late: 1 }) }] }))
+  onTestFinished(() => served.close())
+  const studio = await openStudio({
+    'odd.yaml': `client: { base_url: ${served.origin}, paginator: single_page }
+resource_defaults: { endpoint: { path: odd, data_selector: $ } }
+resources: [open, { name: strict, schema_contract: { columns: discard_value } }]
+schedule: 0 6 * * *
+destination: duckdb:odd.duckdb
+`,
+  })
+  const { id, dueAt } = await onlyPipeline(studio)
+  expect(dueAt).toMatch(/T06:00:00\.000Z$/)
+  const of = `/api/pipelines/${id}`
+  expect((await studio.ask(`${of}/drift`)).json).toEqual({ refused: [] })
+  await runToEnd(studio, id)
+  const { tables } = (await studio.ask(`${of}/tables`)).json as TableList
+  const contractOf = (table: string) => tables.find(({ name }) => name === table)?.contract
+  expect(contractOf('strict')).toEqual({ tables: 'evolve', columns: 'discard_value', data_type: 'evolve' })
+  expect(contractOf('open')).toEqual({ tables: 'evolve', columns: 'evolve', data_type: 'evolve' })
+
+  const lock = { strict: { id: 'bigint', gone: 'text' } }
+  await writeFile(join(studio.folder, 'odd.schema.lock'), JSON.stringify({ version: 1, tables: lock }))
+  version = 1
+  await runToEnd(studio, id)
+  expect((await studio.ask(`${of}/drift`)).json).toMatchObject({
+    sinceLock: expect.arrayContaining([expect.stringContaining('gone strict.gone')]),
+    refused: [{ resource: 'strict', values: 2 }],
+  })
+})
+
 it('stops a run, whose pages the next one does not ask for again', { timeout: 160_000 }, async () => {
   let answers = 0
   let letGo = (): void => {}
@@ -228,7 +294,7 @@ it('shows the windows of a backfill, whose bounds may have more digits than a nu
   )
   const studio = await openStudio({ 'shops.yaml': windowed })
   const { id } = await onlyPipeline(studio)
-  const { text } = await studio.ask(`/api/pipelines/${id}/windows/shops`)
+  const { text } = await studio.ask(`/api/pipelines/${id}/windows?resource=shops`)
   // The page reads whole numbers up to 2^53 - 1, and the others as texts.
   expect(text).toContain('"from":9007199254740990,"to":"9007199254741010"')
   expect((await studio.ask(`/api/pipelines/${id}/plan`)).text).toContain('"endValue":"9007199254741010"')

@@ -60,12 +60,15 @@ interface StudioAnswer {
 }
 
 /** A studio over the files of a new folder. */
-export async function openStudio(files: Readonly<Record<string, string>>): Promise<OpenStudio> {
+export async function openStudio(
+  files: Readonly<Record<string, string>>,
+  paths: readonly string[] = ['.'],
+): Promise<OpenStudio> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-studio-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
   const studio = await startStudio({
-    paths: ['.'],
+    paths,
     from: { cwd: folder, env: { API_KEY: SECRET } },
     clock: systemClock,
   })

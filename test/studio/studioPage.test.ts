@@ -52,7 +52,7 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     await page.getByText('rows 1 to 49').waitFor()
     await page.getByRole('button', { name: 'Values of city' }).click()
     await page.getByText('250 rows: 3 distinct').waitFor()
-    await page.locator('.nested-link').first().click()
+    await page.locator('.lead a').first().click()
     await page.getByRole('heading', { name: 'shops__visits' }).waitFor()
     await page.getByText('rows 1 to 2').waitFor()
 

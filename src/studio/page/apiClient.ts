@@ -57,6 +57,11 @@ export function pathOf(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
 }
 
+/** What stands behind `?`. */
+export function queryOf(given: Readonly<Record<string, string>>): string {
+  return new URLSearchParams(given).toString()
+}
+
 /** The events of a run as they come, until it ends. Rejects with an ApiError if the studio ends before it. */
 export async function* runNews(run: string, from: number, signal: AbortSignal): AsyncGenerator<readonly RunNews[]> {
   const { body } = await ask(`runs/${run}/events?from=${from}`, { signal })

@@ -7,7 +7,7 @@ import {
 } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
-import { defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language'
+import { defaultHighlightStyle, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
 import { type Diagnostic, forceLinting, linter, lintGutter } from '@codemirror/lint'
 import { EditorState } from '@codemirror/state'
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view'
@@ -58,7 +58,8 @@ export function documentEditor(holder: HTMLElement, options: DocumentEditorOptio
         saved,
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
         isYaml ? [yaml(), autocompletion({ override: [completed] }), keymap.of(completionKeymap)] : [],
-        syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
+        LOOKS,
+        syntaxHighlighting(COLOURS),
         lintGutter(),
         linter(
           async ({ state }) => [
@@ -91,6 +92,48 @@ export function documentEditor(holder: HTMLElement, options: DocumentEditorOptio
     destroy: () => view.destroy(),
   }
 }
+
+/** On dark, the place of each colour of CodeMirror's usual style. */
+const ON_DARK: Readonly<Record<string, string>> = {
+  '#404740': '#a3b0b1',
+  '#708': '#d7a6f5',
+  '#219': '#8fc7ff',
+  '#164': '#7fd796',
+  '#a11': '#f0b26a',
+  '#e40': '#ffb38a',
+  '#00f': '#8fc7ff',
+  '#30a': '#b9b4ff',
+  '#085': '#7fd7b6',
+  '#167': '#5cc9c2',
+  '#256': '#8fd0c9',
+  '#00c': '#8fc7ff',
+  '#940': '#a3b0b1',
+  '#f00': '#ff9b94',
+}
+
+const COLOURS = HighlightStyle.define(
+  defaultHighlightStyle.specs.map(spec =>
+    typeof spec.color === 'string'
+      ? { ...spec, color: `light-dark(${spec.color}, ${ON_DARK[spec.color] ?? '#e6ebeb'})` }
+      : spec,
+  ),
+)
+
+/** The colours of the page, light or dark as it is. */
+const LOOKS = EditorView.theme({
+  '&': { backgroundColor: 'var(--panel)', color: 'var(--ink)' },
+  '.cm-content': { caretColor: 'var(--ink)' },
+  '.cm-cursor': { borderLeftColor: 'var(--ink)' },
+  '.cm-gutters': { backgroundColor: 'var(--back)', color: 'var(--quiet)', borderRightColor: 'var(--line)' },
+  '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
+    backgroundColor: 'color-mix(in srgb, var(--accent) 26%, transparent)',
+  },
+  '.cm-tooltip': { backgroundColor: 'var(--panel)', color: 'var(--ink)', borderColor: 'var(--line)' },
+  '.cm-tooltip-autocomplete > ul > li[aria-selected]': {
+    backgroundColor: 'var(--accent)',
+    color: 'var(--accent-ink)',
+  },
+})
 
 const SEVERITIES = { proven: 'hint', noted: 'info', assumed: 'warning', wrong: 'error' } as const
 

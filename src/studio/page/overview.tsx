@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { LoadList, PipelineFacts, PipelineList } from '../pageContract.js'
 import { Sparkline } from './charts.js'
-import { Ago, amount, duration, Problem, useApi, VerdictBadge, When } from './parts.js'
+import { Ago, amount, duration, Problem, Until, useApi, VerdictBadge, When } from './parts.js'
 
 const STEP = 25
 
@@ -21,7 +21,7 @@ export function Overview() {
         {({ pipelines, files }) => (
           <>
             <p class="quiet" role="status">
-              {amount(files)} {files === 1 ? 'file' : 'files'}
+              {files === 0 ? 'No file has this in its name.' : `${amount(files)} ${files === 1 ? 'file' : 'files'}`}
             </p>
             <ul class="cards">
               {pipelines.map(entry =>
@@ -58,6 +58,17 @@ function PipelineCard({ facts }: { readonly facts: PipelineFacts }) {
       </h2>
       <p class="quiet">
         {facts.file} → {facts.destination}
+        {facts.schedule !== undefined && (
+          <>
+            <br />
+            scheduled <code>{facts.schedule}</code>
+            {facts.dueAt !== undefined && (
+              <>
+                , due <Until time={facts.dueAt} />
+              </>
+            )}
+          </>
+        )}
       </p>
       {facts.running !== undefined && (
         <p>
@@ -71,19 +82,20 @@ function PipelineCard({ facts }: { readonly facts: PipelineFacts }) {
           const [last] = loads
           if (last === undefined) return <p class="quiet">Nothing was loaded yet.</p>
           return (
-            <div class="facts">
-              <VerdictBadge verdict={last.verdict} />
-              <span>
+            <>
+              <div class="facts">
+                <VerdictBadge verdict={last.verdict} />
                 <Ago time={last.committedAt} />
-              </span>
-              <span>{amount(last.rows)} rows</span>
-              {last.durationMs !== undefined && <span>{duration(last.durationMs)}</span>}
-              {facts.schedule !== undefined && <span>scheduled {facts.schedule}</span>}
-              <Sparkline
-                label={`Rows of the last ${loads.length} loads`}
-                values={loads.map(({ rows }) => rows).reverse()}
-              />
-            </div>
+                <span>{amount(last.rows)} rows</span>
+                {last.durationMs !== undefined && <span>{duration(last.durationMs)}</span>}
+              </div>
+              {loads.length > 1 && (
+                <Sparkline
+                  label={`Rows of the last ${loads.length} loads`}
+                  values={loads.map(({ rows }) => rows).reverse()}
+                />
+              )}
+            </>
           )
         }}
       </When>

@@ -37,7 +37,12 @@ interface WhenProps<Answer> {
 
 /** The answer, or that it is waited for, or why there is none. */
 export function When<Answer>({ of, children }: WhenProps<Answer>) {
-  if (of.state === 'waiting') return <p class="quiet">Loading…</p>
+  if (of.state === 'waiting')
+    return (
+      <p class="quiet waiting" role="status">
+        Loading…
+      </p>
+    )
   if (of.state === 'failed') return <Problem message={of.error.message} />
   return <>{children(of.answer)}</>
 }
@@ -109,26 +114,45 @@ export function bytes(value: number): string {
   return value < 1_048_576 ? `${Math.round(value / 1_024)} kB` : `${Math.round(value / 1_048_576)} MB`
 }
 
-/** How long ago, in the largest unit that fits. The exact time is its title. */
+/** How long ago. The exact time is its title. */
 export function Ago({ time }: { readonly time: string }) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(time)) / 1_000)
+  return (
+    <time dateTime={time} title={time}>
+      {largestUnit(Date.now() - Date.parse(time))} ago
+    </time>
+  )
+}
+
+/** How long it takes until then. The exact time is its title. */
+export function Until({ time }: { readonly time: string }) {
+  return (
+    <time dateTime={time} title={time}>
+      in {largestUnit(Date.parse(time) - Date.now())}
+    </time>
+  )
+}
+
+/** In the largest unit that fits. */
+function largestUnit(ms: number): string {
+  const seconds = Math.max(0, ms / 1_000)
   const units = [
     [86_400, 'd'],
     [3_600, 'h'],
     [60, 'min'],
   ] as const
   const [size, unit] = units.find(([size]) => seconds >= size) ?? [1, 's']
-  return (
-    <time dateTime={time} title={time}>
-      {Math.floor(seconds / size)} {unit} ago
-    </time>
-  )
+  return `${Math.floor(seconds / size)} ${unit}`
 }
 
 export function CellText({ value }: { readonly value: Cell }) {
   if (value === null) return <span class="null">NULL</span>
   const text = String(value)
-  return <span title={text.length > 60 ? text : undefined}>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</span>
+  // Each text has the direction of its own first letter.
+  return (
+    <span dir="auto" title={text.length > 60 ? text : undefined}>
+      {text.length > 200 ? `${text.slice(0, 200)}…` : text}
+    </span>
+  )
 }
 
 interface GridProps {
@@ -170,7 +194,7 @@ export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) 
         <tbody>
           {rows.map((row, index) => (
             <tr key={index}>
-              {lead !== undefined && <td>{lead(row)}</td>}
+              {lead !== undefined && <td class="lead">{lead(row)}</td>}
               {row.map((value, at) => (
                 <td key={columns[at]?.name} class={isNumberType(columns[at]?.type ?? '') ? 'number' : undefined}>
                   <CellText value={value} />

@@ -1,4 +1,4 @@
-import type { TraceGiven } from '../pageContract.js'
+import type { TraceAsked, TraceGiven } from '../pageContract.js'
 import { pathOf } from './apiClient.js'
 import { Ago, amount, useApi, VerdictBadge, When } from './parts.js'
 
@@ -12,7 +12,7 @@ interface RowTraceProps {
 
 /** Where a row comes from: its load, the receipt and, if the journal was kept, the bytes that the API sent. */
 export function RowTraceView({ id, table, rowId, onClose }: RowTraceProps) {
-  const trace = useApi<TraceGiven>(`pipelines/${id}/${pathOf('tables', table, 'trace')}`, 0, { id: rowId })
+  const trace = useApi<TraceGiven>(`pipelines/${id}/trace`, 0, { table, id: rowId } satisfies TraceAsked)
   return (
     <section class="card" aria-label={`Where row ${rowId} comes from`} aria-live="polite">
       <h3>

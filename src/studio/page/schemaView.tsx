@@ -1,9 +1,10 @@
-import type { TableFacts, TableList, VersionList } from '../pageContract.js'
-import { Ago, useApi, When } from './parts.js'
+import type { SchemaDrift, TableFacts, TableList, VersionList } from '../pageContract.js'
+import { Ago, amount, useApi, When } from './parts.js'
 
-/** The tables with their parents and keys, and what each version of the schema changed. */
+/** The tables with their parents, keys and contracts, what drifted, and what each version of the schema changed. */
 export function SchemaView({ id }: { readonly id: string }) {
   const list = useApi<TableList>(`pipelines/${id}/tables`)
+  const drift = useApi<SchemaDrift>(`pipelines/${id}/drift`)
   const versions = useApi<VersionList>(`pipelines/${id}/versions`)
   return (
     <>
@@ -11,13 +12,24 @@ export function SchemaView({ id }: { readonly id: string }) {
       <When of={list}>
         {({ tables }) => {
           const own = tables.filter(({ isSystem }) => !isSystem)
-          return own.length === 0 ? <p class="quiet">There is no table yet.</p> : <Diagram tables={own} />
+          return own.length === 0 ? (
+            <p class="quiet">There is no table yet. The view Run starts a load.</p>
+          ) : (
+            <>
+              <Diagram tables={own} />
+              <h2>Contracts</h2>
+              <Contracts tables={own} />
+            </>
+          )
         }}
       </When>
+      <h2>Drift</h2>
+      <When of={drift}>{found => <Drift drift={found} />}</When>
       <h2>Versions</h2>
       <When of={versions}>
         {({ versions }) => (
           <ol class="versions">
+            {versions.length === 0 && <li class="quiet">None is stored yet.</li>}
             {versions.map(({ version, storedAt, changes }) => (
               <li key={`${version} ${storedAt}`} class="card">
                 <h3>
@@ -37,6 +49,77 @@ export function SchemaView({ id }: { readonly id: string }) {
           </ol>
         )}
       </When>
+    </>
+  )
+}
+
+/** What the contract of a table does with what it does not know. Nested tables have that of their parent. */
+function Contracts({ tables }: { readonly tables: readonly TableFacts[] }) {
+  const isOpen = ({ contract }: TableFacts) => Object.values(contract).every(mode => mode === 'evolve')
+  const strict = tables.filter(table => !isOpen(table))
+  if (strict.length === 0)
+    return <p class="quiet">Every table evolves: new tables, columns and types are added as they come.</p>
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            {['table', 'new tables', 'new columns', 'other types'].map(title => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {strict.map(({ name, contract }) => (
+            <tr key={name}>
+              <td>{name}</td>
+              <td>{contract.tables}</td>
+              <td>{contract.columns}</td>
+              <td>{contract.data_type}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {strict.length < tables.length && (
+        <p class="quiet">{amount(tables.length - strict.length)} other tables evolve.</p>
+      )}
+    </div>
+  )
+}
+
+/** Against the lock, and what the contract kept out. */
+function Drift({ drift: { sinceLock, refused } }: { readonly drift: SchemaDrift }) {
+  return (
+    <>
+      {sinceLock === undefined && (
+        <p class="quiet">
+          There is no lock to compare with: <code>sluice schema lock</code> writes one. <code>sluice drift</code>{' '}
+          compares the API with a recording.
+        </p>
+      )}
+      {sinceLock?.length === 0 && <p>The tables are as the lock says.</p>}
+      {sinceLock !== undefined && sinceLock.length > 0 && (
+        <>
+          <p>Since the lock of the schema:</p>
+          <ul class="changes">
+            {sinceLock.map(change => (
+              <li key={change}>{change}</li>
+            ))}
+          </ul>
+        </>
+      )}
+      {refused.length > 0 && (
+        <ul class="changes">
+          {refused.map(({ loadId, committedAt, resource, rows, values }) => (
+            <li key={`${loadId} ${resource}`}>
+              {resource}: the contract refused {amount(rows)} rows and {amount(values)} values,{' '}
+              <Ago time={committedAt} />
+            </li>
+          ))}
+        </ul>
+      )}
     </>
   )
 }

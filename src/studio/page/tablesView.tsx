@@ -12,7 +12,7 @@ import type {
   TableList,
 } from '../pageContract.js'
 import { FILTER_OPERATORS } from '../pageContract.js'
-import { api, pathOf } from './apiClient.js'
+import { api, pathOf, queryOf } from './apiClient.js'
 import { amount, CellText, DownloadButtons, Grid, Problem, useApi, When } from './parts.js'
 import { RowTraceView } from './rowTrace.js'
 import { SqlConsole } from './sqlConsole.js'
@@ -87,7 +87,7 @@ function TableMenu({ id, tables, shown }: TableMenuProps) {
 }
 
 function RowCount({ id, table }: { readonly id: string; readonly table: string }) {
-  const count = useApi<TableCount>(`pipelines/${id}/${pathOf('tables', table, 'count')}`)
+  const count = useApi<TableCount>(`pipelines/${id}/count?${queryOf({ table })}`)
   if (count.state === 'failed') return null
   return (
     <small>
@@ -115,12 +115,13 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
   const [looked, setLooked] = useState<string>()
   const [traced, setTraced] = useState<Cell>(null)
   const asked: RowsAsked = {
+    table: table.name,
     filters,
     offset,
     limit: PAGE_ROWS,
     ...(sorted !== undefined && { orderBy: sorted.column, descending: sorted.descending }),
   }
-  const rows = useApi<RowsGiven>(`pipelines/${id}/${pathOf('tables', table.name, 'rows')}`, 0, asked)
+  const rows = useApi<RowsGiven>(`pipelines/${id}/rows`, 0, asked)
   const children = tables.filter(({ parent }) => parent === table.name)
   const sort = (name: string) => {
     setOffset(0)
@@ -155,7 +156,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                     <>
                       <button
                         type="button"
-                        class="plain"
+                        class="link"
                         aria-label={`trace row ${rowId}`}
                         aria-expanded={traced === rowId}
                         onClick={() => setTraced(traced === rowId ? null : rowId)}
@@ -266,7 +267,7 @@ function NestedLinks({ id, parent, tables, rowId }: NestedLinksProps) {
         const key = columns.find(column => column.name === '_dlt_parent_id')?.name
         if (key === undefined || rowId === null) return null
         return (
-          <a key={name} class="nested-link" href={`#/p/${id}/data/${pathOf(name, key, String(rowId))}`}>
+          <a key={name} href={`#/p/${id}/data/${pathOf(name, key, String(rowId))}`}>
             {name.startsWith(`${parent}__`) ? name.slice(parent.length + 2) : name}
           </a>
         )
@@ -344,7 +345,7 @@ function Values({ id, table, column }: ValuesProps) {
   const [found, setFound] = useState<Distribution | Error>()
   useEffect(() => {
     const stop = new AbortController()
-    api<Distribution>(`pipelines/${id}/${pathOf('tables', table, 'columns', column)}`, { signal: stop.signal }).then(
+    api<Distribution>(`pipelines/${id}/distribution?${queryOf({ table, column })}`, { signal: stop.signal }).then(
       setFound,
       (error: Error) => stop.signal.aborted || setFound(error),
     )

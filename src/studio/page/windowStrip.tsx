@@ -1,4 +1,5 @@
 import type { BackfillStatus } from '../../pipeline/backfill/runBackfill.js'
+import { queryOf } from './apiClient.js'
 import { amount, useApi } from './parts.js'
 
 interface WindowStripProps {
@@ -13,7 +14,7 @@ type Range = BackfillStatus['missing'][number]
 
 /** Windows of a backfill in the order of the cursor, each with its state. Nothing for a resource without windows. */
 export function WindowStrip({ id, resource }: WindowStripProps) {
-  const status = useApi<BackfillStatus>(`pipelines/${id}/windows/${encodeURIComponent(resource)}`)
+  const status = useApi<BackfillStatus>(`pipelines/${id}/windows?${queryOf({ resource })}`)
   if (status.state !== 'there') return null
   const { done, failed, missing, running, partition, from, to } = status.answer
   const isRunning = ({ start }: Range) => running.some(one => String(one.start) === String(start))
