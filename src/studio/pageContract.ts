@@ -184,7 +184,7 @@ export interface SchemaDrift {
 }
 
 /** What the contract kept out of a load. */
-export interface RefusedData {
+interface RefusedData {
   readonly loadId: string
   /** ISO. */
   readonly committedAt: string

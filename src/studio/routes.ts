@@ -7,6 +7,7 @@ import { Readable, pipeline as streamed } from 'node:stream'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
+import { nextTime } from '../config/schedule.js'
 import { doubleQuoted } from '../destinations/sql/sqlSession.js'
 import { numberLiteral } from '../json/value.js'
 import { ConfigError, QueryError, SluiceError } from '../model/errors.js'
@@ -31,7 +32,6 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import { resolveContract } from '../schema/contracts.js'
 import { isSystemTable } from '../schema/export/exportedTables.js'
 import type { ReadonlyTable } from '../schema/schemaTypes.js'
-import { nextTime } from '../worker/pipelineServices.js'
 import { isDocument, problemsOf, readDocumentText, saveDocumentText } from './editedDocument.js'
 import { SAFE_HEADERS } from './guard.js'
 import { type LoadRuns, problemOf } from './loadRuns.js'
@@ -256,7 +256,7 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
 
   /** A pipeline as it is now. */
   function present(facts: PipelineFacts): PipelineFacts {
-    const dueMs = facts.schedule === undefined ? undefined : nextTime(facts.schedule, clock.now())
+    const dueMs = facts.schedule === undefined ? undefined : dueAfter(facts.schedule, clock.now())
     return {
       ...facts,
       running: runs.runningOf(facts.id),
@@ -278,6 +278,15 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
   }
 
   return app
+}
+
+/** Undefined for what is no schedule: the worker says so. */
+function dueAfter(schedule: string, nowMs: number): number | undefined {
+  try {
+    return nextTime(schedule, nowMs)
+  } catch {
+    return undefined
+  }
 }
 
 function sayHowMany(): ConfigError {

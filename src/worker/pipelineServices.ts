@@ -1,6 +1,6 @@
 import type { Context, ObjectContext, RestatePromise, TerminalError } from '@restatedev/restate-sdk'
-import { Cron } from 'croner'
 import { z } from 'zod'
+import { nextTime } from '../config/schedule.js'
 import { parseJson } from '../json/parse.js'
 import { stringifyJson } from '../json/write.js'
 import type { CursorRange } from '../model/cursorRange.js'
@@ -352,17 +352,6 @@ interface Schedule {
   readonly schedule: string
   /** Changes with the schedule, so that ticks of the one before are recognised. */
   readonly generation: string
-}
-
-/**
- * When a schedule is due next, in milliseconds since the epoch. Undefined if never. `CRON_TZ=Europe/Berlin 0 6 * * *`
- * names a time zone; without one, it is UTC. Throws if it is no schedule.
- */
-export function nextTime(schedule: string, now: number): number | undefined {
-  const [, timezone = 'UTC', pattern = ''] = /^(?:CRON_TZ=(\S+)\s+)?(.*)$/s.exec(schedule.trim()) ?? []
-  if (/^\d{4}-/.test(pattern)) throw new RangeError('it is a date')
-  // With a sixth field, a schedule would be due each second.
-  return new Cron(pattern, { timezone, paused: true, mode: '5-part' }).nextRun(new Date(now))?.getTime()
 }
 
 async function newestLoad(pipeline: Pipeline): Promise<RunFacts | undefined> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { nextTime } from '../../src/config/schedule.js'
 import { ConfigError } from '../../src/model/errors.js'
 import { systemClock } from '../../src/pipeline/clock.js'
-import { nextTime } from '../../src/worker/pipelineServices.js'
 import { leasedBudget, nextLease } from '../../src/worker/requestBudget.js'
 import fc from '../properties.js'
 

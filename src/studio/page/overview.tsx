@@ -28,7 +28,9 @@ export function Overview() {
                 'problem' in entry ? (
                   <li key={entry.id} class="card">
                     <h2>
-                      <a href={`#/p/${entry.id}/document`}>{entry.file}</a>
+                      <a class="name" href={`#/p/${entry.id}/document`}>
+                        {entry.file}
+                      </a>
                     </h2>
                     <Problem message={entry.problem} />
                   </li>
@@ -54,7 +56,9 @@ function PipelineCard({ facts }: { readonly facts: PipelineFacts }) {
   return (
     <li class="card">
       <h2>
-        <a href={`#/p/${facts.id}/loads`}>{facts.name}</a>
+        <a class="name" href={`#/p/${facts.id}/loads`}>
+          {facts.name}
+        </a>
       </h2>
       <p class="quiet">
         {facts.file} → {facts.destination}
