@@ -94,6 +94,7 @@ export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
   partition: optionsOf<Partition>('options of a partition', {
     index: needed(wholeFromOne),
     of: needed(wholeFromOne),
+    code: text,
     claimTimeoutMs: wholeFromOne,
   }),
   retryFailed: flag,

@@ -15,7 +15,7 @@ import { SERVICES } from './restateServer.js'
 /** A pipeline that a worker serves. */
 export interface ServedPipeline {
   readonly pipeline: Pipeline
-  /** Of the text of its file. Windows that were planned with another text are refused. */
+  /** Of its file, with all that this imports. Windows that were planned with another one are refused. */
   readonly digest: string
 }
 
@@ -177,7 +177,7 @@ export function pipelineServices(
         const load = async (): Promise<BackfillFacts> => {
           const { pipeline, digest: own } = servedBy(name)
           if (own !== digest) {
-            const message = `the file of ${name}, or the version of Sluice, has changed since the backfill was planned, or this worker has others; give all workers one file and one version, and submit the backfill again`
+            const message = `the file of ${name}, one that it imports, or the version of Sluice, has changed since the backfill was planned, or this worker has others; give all workers the same files and one version, and submit the backfill again`
             throw new sdk.TerminalError(message, { errorCode: 409 })
           }
           const { loads } = await pipeline.backfill(resource, {

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
+import { fileDigest } from '../config/fileDigest.js'
 import { loadPipelineFile, type PipelineFileOptions } from '../config/pipelineFile.js'
 import { refuseMissing } from '../config/pipelineFiles.js'
-import { packageVersion } from '../config/projectFolder.js'
 import { nextTime } from '../config/schedule.js'
 import { ConfigError, portError } from '../model/errors.js'
 import { pipelineServices, type ServedPipeline, type WorkEvent } from './pipelineServices.js'
@@ -60,10 +59,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const served = new Map<string, ServedPipeline>()
   const schedules = new Map<string, string>()
   for (const file of options.files) {
-    const digest = createHash('sha256')
-      .update(`${packageVersion()}\n`)
-      .update(await readFile(file))
-      .digest('hex')
+    const digest = await fileDigest(resolve(options.from?.cwd ?? '', file))
     const { pipelines, schedule } = await loadPipelineFile(file, { ...options.from, budget })
     for (const pipeline of pipelines) {
       if (served.has(pipeline.name))

@@ -44,6 +44,7 @@ const CUT: Readonly<Record<Cut, string>> = {
   cursor: `
       write_disposition: append
       endpoint:
+        timeout: 600
         incremental:
           cursor_path: at
           initial_value: "2024-01-01T00:00:00.000Z"
@@ -68,10 +69,11 @@ const SHIFTS = Array.from({ length: WINDOWS }, (_, place) => {
   return { since, until }
 })
 
-const pipeline = (url: string, destination: string, by: string, cut: Cut = 'cursor'): string => `name: visits
+/** All processes have the same file. The environment names each. */
+const pipeline = (url: string, destination: string, cut: Cut = 'cursor'): string => `name: visits
 destination: "${destination}"
 source:
-  client: { base_url: "${url}", headers: { x-process: "${by}" }, paginator: single_page }
+  client: { base_url: "${url}", headers: { x-process: "\${env.WHO}" }, paginator: single_page }
   resources:
     - name: shifts
       selected: false
@@ -112,43 +114,49 @@ it.each(places)(
       kill()
       return true
     })
-    const backfill = async (file: string, more: readonly string[], started: (kill: () => void) => void = () => {}) =>
+    const backfill = async (
+      who: string,
+      file: string,
+      more: readonly string[],
+      started: (kill: () => void) => void = () => {},
+    ) =>
       await sluiceProcess(['backfill', file, '--resource', 'visits', ...to, '--json', ...more], {
         cwd: folder,
-        env: ENV,
+        env: { ...ENV, WHO: who, SLUICE_HOME: join(folder, who) },
         started: running => started(() => void running.kill('SIGKILL')),
       })
     const tables = async (file: string) => {
       const read = []
       for (const sql of READS)
-        read.push((await sluiceProcess(['query', file, sql, '--json'], { cwd: folder, env: ENV })).stdout)
+        read.push(
+          (await sluiceProcess(['query', file, sql, '--json'], { cwd: folder, env: { ...ENV, WHO: 'query' } })).stdout,
+        )
       return read
     }
 
-    await writeFile(join(folder, 'calm.yaml'), pipeline(url, await open(join(folder, 'calm')), 'calm', cut))
-    expect((await backfill('calm.yaml', [])).exitCode).toBe(0)
+    await writeFile(join(folder, 'calm.yaml'), pipeline(url, await open(join(folder, 'calm')), cut))
+    expect((await backfill('calm', 'calm.yaml', [])).exitCode).toBe(0)
     const calm = await tables('calm.yaml')
     expect(calm[2]?.trim().split('\n')).toHaveLength(WINDOWS)
 
     const destination = await open(join(folder, 'shared'))
-    for (const by of ['killed', 'second', 'third'])
-      await writeFile(join(folder, `${by}.yaml`), pipeline(url, destination, by, cut))
+    await writeFile(join(folder, 'shared.yaml'), pipeline(url, destination, cut))
     const part = (index: number): readonly string[] => ['--partition', `${index}/3`, '--claim-timeout', '8']
     const [killed, ...others] = await Promise.all([
-      backfill('killed.yaml', part(1), die => {
+      backfill('killed', 'shared.yaml', part(1), die => {
         kill = die
       }),
-      backfill('second.yaml', part(2)),
-      backfill('third.yaml', part(3)),
+      backfill('second', 'shared.yaml', part(2)),
+      backfill('third', 'shared.yaml', part(3)),
     ])
     expect(killed.signal).toBe('SIGKILL')
     for (const { exitCode, stderr } of others) expect([exitCode, stderr.match(/error/i)]).toEqual([0, null])
-    expect(await tables('second.yaml')).toEqual(calm)
+    expect(await tables('shared.yaml')).toEqual(calm)
     const status = await sluiceProcess(
-      ['backfill', 'second.yaml', '--resource', 'visits', ...to, '--status', '--json'],
+      ['backfill', 'shared.yaml', '--resource', 'visits', ...to, '--status', '--json'],
       {
         cwd: folder,
-        env: ENV,
+        env: { ...ENV, WHO: 'status' },
       },
     )
     expect(JSON.parse(status.stdout)).toMatchObject({ missing: [], failed: [], running: [] })
@@ -162,10 +170,58 @@ it.each([
 ] as const)('refuses %s in one clear error', async (_, destination, partition, message) => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-partitions-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  await writeFile(join(folder, 'visits.yaml'), pipeline('http://127.0.0.1:9', destination, 'none'))
+  await writeFile(join(folder, 'visits.yaml'), pipeline('http://127.0.0.1:9', destination))
   const { exitCode, stderr } = await sluiceProcess(
     ['backfill', 'visits.yaml', '--resource', 'visits', '--partition', partition],
-    { cwd: folder },
+    { cwd: folder, env: { WHO: 'nobody' } },
   )
   expect([exitCode, stderr]).toEqual([2, expect.stringMatching(message)])
+})
+
+it.each([
+  ['counts other processes', '2/4', '', /counts 4 processes, and another one that loads this range counts 3/],
+  [
+    'has another file',
+    '2/3',
+    '# Edited.\n',
+    /another process that loads this range has another text of the pipeline file/,
+  ],
+] as const)('refuses a process that joins others and %s', async (_, partition, edit, message) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-partitions-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  let goOn = (): void => {}
+  const held: ServerResponse[] = []
+  let isHeld = true
+  let asked = (): void => {}
+  const isAsked = new Promise<void>(resolve => {
+    asked = resolve
+  })
+  const others: string[] = []
+  const url = await jsonApi((query, response, request) => {
+    if (request.headers['x-process'] !== 'first') others.push(String(request.url))
+    if (!isHeld) return between(VISITS, query)
+    goOn = () => void response.setHeader('content-type', 'application/json').end(JSON.stringify(between(VISITS, query)))
+    held.push(response)
+    asked()
+    return undefined
+  })
+  const destination = await inPostgres()
+  await writeFile(join(folder, 'visits.yaml'), pipeline(url, destination))
+  await writeFile(join(folder, 'other.yaml'), pipeline(url, destination) + edit)
+  const backfill = async (who: string, file: string, part: string) =>
+    await sluiceProcess(
+      ['backfill', file, '--resource', 'visits', '--to', TO, '--partition', part, '--claim-timeout', '40'],
+      { cwd: folder, env: { ...ENV, WHO: who, SLUICE_HOME: join(folder, who) } },
+    )
+  const first = backfill('first', 'visits.yaml', '1/3')
+  await isAsked
+  const joining = await backfill('joining', edit === '' ? 'visits.yaml' : 'other.yaml', partition)
+  expect([joining.exitCode, joining.stderr]).toEqual([2, expect.stringMatching(message)])
+  expect(joining.stderr.match(/error/gi)).toHaveLength(1)
+  expect(others).toEqual([])
+  isHeld = false
+  goOn()
+  const { exitCode, stderr } = await first
+  expect([exitCode, stderr]).toEqual([0, ''])
+  expect(held).toHaveLength(1)
 })

@@ -310,6 +310,58 @@ describe('a backfill', () => {
     expect([status?.done.length, status?.missing]).toEqual([8, []])
   })
 
+  it('goes on in a window at the page that was not yet read, on a worker elsewhere that shares the working folder', async () => {
+    const postgres = await startPostgres()
+    onTestFinished(() => postgres.stop())
+    const home = join(restate.folder, 'shared-home')
+    let isHanging = true
+    let reached = (): void => {}
+    const thirdPage = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const asked: string[] = []
+    const url = await jsonApi(query => {
+      const offset = Number(query.get('offset'))
+      if (isHanging && offset === 20) return reached()
+      asked.push(`${query.get('since')} ${offset}`)
+      const found = between(VISITS, query)
+      return { total: found.length, data: found.slice(offset, offset + 10) }
+    })
+    const destination = postgres.url(await postgres.createDatabase())
+    const [one, two] = ['one', 'two'].map(place => join(restate.folder, place))
+    for (const place of [one, two]) {
+      await mkdir(place ?? '', { recursive: true })
+      await writeFile(join(place ?? '', '.env'), `SLUICE_HOME=${home}\n`, { mode: 0o600 })
+      await writeFile(
+        join(place ?? '', 'paged.yaml'),
+        `destination: "${destination}"
+source:
+  client: { base_url: "${url}" }
+  resources:
+    - name: visits
+      primary_key: id
+      endpoint:
+        data_selector: data
+        read_ahead: 0
+        paginator: { type: offset, limit: 10, total_path: total }
+        incremental: { cursor_path: at, initial_value: "2024-01-01T00:00:00.000Z", start_param: since, end_param: until, window: { step: P1D } }
+`,
+      )
+    }
+    const port = String(await freePort())
+    const first = await worker('one/paged.yaml', '--port', port)
+    const job = restate.sluice('submit', 'one/paged.yaml', ...range, '--parallel', '1')
+    await thirdPage
+    const before = [...asked]
+    await first.kill('SIGKILL')
+    isHanging = false
+    await worker('two/paged.yaml', '--port', port)
+    expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done', result: { windows: 2 } })
+    expect(before).toHaveLength(2)
+    expect(new Set(asked).size).toBe(asked.length)
+    expect(asked).toHaveLength(6)
+  })
+
   it('refuses to load several windows at a time into what one process writes', async () => {
     const file = await visits('single', await jsonApi(query => between(VISITS, query)))
     await worker(file)
@@ -330,6 +382,51 @@ describe('a backfill', () => {
     await asked
     await first.kill('SIGKILL')
     await visits('edited', 'http://127.0.0.1:1')
+    isHanging = false
+    await worker(file, '--port', port)
+    expect((await job).stdout).toContain('has changed since the backfill was planned')
+  })
+
+  it('refuses windows that were planned with another one of the files that the file imports', async () => {
+    await withLibrary()
+    let reached = (): void => {}
+    let isHanging = true
+    const asked = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const url = await jsonApi(query => (isHanging ? reached() : between(VISITS, query)))
+    const shared = (text: string): Promise<void> =>
+      writeFile(
+        join(restate.folder, 'kept.ts'),
+        `export const kept = (record: object) => ({ ...record, by: '${text}' })\n`,
+      )
+    await shared('one')
+    const file = 'imports.ts'
+    await writeFile(
+      join(restate.folder, file),
+      `import { kept } from './kept.js'
+export default {
+  name: 'imports',
+  destination: 'duckdb:imports.duckdb',
+  source: {
+    client: { base_url: '${url}', paginator: 'single_page' },
+    resources: [
+      {
+        name: 'visits',
+        processing_steps: [{ map: kept }],
+        endpoint: { incremental: { cursor_path: 'at', initial_value: '2024-01-01T00:00:00.000Z', start_param: 'since', end_param: 'until', window: { step: 'PT6H' } } },
+      },
+    ],
+  },
+}
+`,
+    )
+    const port = String(await freePort())
+    const first = await worker(file, '--port', port)
+    const job = restate.sluice('submit', 'imports', ...range)
+    await asked
+    await first.kill('SIGKILL')
+    await shared('two')
     isHanging = false
     await worker(file, '--port', port)
     expect((await job).stdout).toContain('has changed since the backfill was planned')
@@ -357,7 +454,7 @@ describe('a backfill', () => {
     const second = startWorkerOf(join(other, 'dist', 'cli', 'main.js'), restate, file, '--port', port)
     onTestFinished(() => second.kill('SIGKILL'))
     await second.says('Ctrl-C ends it')
-    expect((await job).stdout).toContain('give all workers one file and one version')
+    expect((await job).stdout).toContain('give all workers the same files and one version')
   })
 
   it('loads each partition once, by values and by parents', async () => {

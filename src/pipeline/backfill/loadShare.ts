@@ -30,6 +30,8 @@ export async function loadShare(share: Share, planAgain: () => Promise<BackfillP
     cut,
     clock: setup.clock,
     timeoutMs: partition.claimTimeoutMs,
+    processes: partition.of,
+    code: partition.code ?? '',
   })
   try {
     return await untilNothingIsMissing({ ...share, claims }, planAgain)

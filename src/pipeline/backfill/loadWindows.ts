@@ -50,6 +50,11 @@ export interface Partition {
   /** From 1 to `of`. The process begins with every `of`-th window, and goes on with those that no other one loads. */
   readonly index: number
   readonly of: number
+  /**
+   * Names what all processes must have in common besides `of`, such as the version of their code. One that joins others
+   * which name something else is refused.
+   */
+  readonly code?: string | undefined
   /** A process that is not heard of for so long is taken to be dead, and others load its window. Default 60,000. */
   readonly claimTimeoutMs?: number | undefined
 }

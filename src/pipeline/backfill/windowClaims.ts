@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { stringifyJson } from '../../json/write.js'
 import type { CursorRange, WindowAttempt, WindowsOf } from '../../model/cursorRange.js'
 import type { WindowAttempts } from '../../model/destination.js'
+import { ConfigError } from '../../model/errors.js'
 import type { Clock } from '../../model/source.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { doOverlap } from './ranges.js'
@@ -17,6 +18,17 @@ export interface ClaimsOptions {
   readonly cut: Cut
   readonly clock: Clock
   readonly timeoutMs?: number | undefined
+  /** How many load the range together, as this process was told. */
+  readonly processes: number
+  /** What all of them must have in common. */
+  readonly code: string
+}
+
+/** Who claims a window, as it says. A version before had only the name. */
+interface Claimant {
+  readonly owner: string
+  readonly processes: number
+  readonly code: string
 }
 
 /** A window that this process loads. */
@@ -32,16 +44,21 @@ export interface Claim {
  */
 export class WindowClaims {
   readonly #options: ClaimsOptions
-  readonly #owner = randomUUID()
+  readonly #owner: string
   readonly #timeoutMs: number
   /** Claims of this process that are not released. */
   readonly #held = new Set<string>()
+  /** Whether this process has claimed a window, so that those that claim others had to look at it first. */
+  #hasJoined = false
+  /** By process: the first heartbeat that was heard of it. A later one shows that it is alive. */
+  readonly #owners = new Map<string, number>()
   /** Heartbeats of other processes, and when this one heard them first. */
   readonly #heard = new Map<string, { readonly atMs: number; readonly sinceMs: number }>()
 
   constructor(options: ClaimsOptions) {
     this.#options = options
     this.#timeoutMs = options.timeoutMs ?? USUAL_TIMEOUT_MS
+    this.#owner = [randomUUID(), options.processes, options.code].join(' ').trim()
   }
 
   /** How long to wait before another look, where others load everything that is left. */
@@ -49,21 +66,27 @@ export class WindowClaims {
     return Math.min(LOOK_EVERY_MS, this.#timeoutMs / BEATS)
   }
 
-  /** Those of the windows that no other process loads. */
+  /**
+   * Those of the windows that no other process loads. None while others that are not of this kind may be alive. Rejects
+   * with a ConfigError if they are.
+   */
   async free<Window extends CursorRange>(windows: readonly Window[]): Promise<readonly Window[]> {
     const { attempts, of } = this.#options
     const taken = this.#taken(await attempts.read(of))
+    if (this.#hasStrangers(taken)) return []
     return windows.filter(window => !this.#isIn(window, taken))
   }
 
-  /** Undefined if another process loads the window, or a part of it. */
+  /** Undefined if another process loads the window, or a part of it. Rejects as `free` does. */
   async take(window: CursorRange): Promise<Claim | undefined> {
     const { attempts, of, cut, clock } = this.#options
     const key = keyOf({ start: window.start, end: window.end, state: 'claimed', reason: this.#owner })
     const claim = { start: window.start, end: window.end, state: 'claimed', tries: 0, reason: this.#owner } as const
     let isFree = false
+    let taken: readonly WindowAttempt[] = []
     await attempts.change(of, all => {
-      isFree = !this.#isIn(window, this.#taken(all))
+      taken = this.#taken(all)
+      isFree = !this.#isIn(window, taken) && !this.#areStrangers(taken)
       if (!isFree) return all
       const rest = all.filter(
         // What is left of a process that is dead goes too.
@@ -71,7 +94,11 @@ export class WindowClaims {
       )
       return [...rest, { ...claim, atMs: clock.now() }]
     })
-    if (!isFree) return undefined
+    if (!isFree) {
+      this.#hasStrangers(taken)
+      return undefined
+    }
+    this.#hasJoined = true
     this.#held.add(key)
     const ending = new AbortController()
     const beating = this.#beat(ending.signal, () =>
@@ -90,6 +117,35 @@ export class WindowClaims {
   async close(): Promise<void> {
     const { attempts, of } = this.#options
     await attempts.change(of, all => all.filter(one => !this.#isReleased(one)))
+  }
+
+  /** Whether a process of another kind may be at work. Those that came first stay: only who joins them looks. */
+  #areStrangers(taken: readonly WindowAttempt[]): boolean {
+    return !this.#hasJoined && taken.some(one => this.#isStrange(claimantOf(one)))
+  }
+
+  /** The same. Throws a ConfigError if it is known to be. */
+  #hasStrangers(taken: readonly WindowAttempt[]): boolean {
+    if (!this.#areStrangers(taken)) return false
+    for (const one of taken) {
+      const claimant = claimantOf(one)
+      if (this.#isStrange(claimant) && one.atMs > (this.#owners.get(claimant.owner) ?? one.atMs))
+        throw this.#refusal(claimant)
+    }
+    return true
+  }
+
+  #isStrange({ processes, code }: Claimant): boolean {
+    return processes !== this.#options.processes || code !== this.#options.code
+  }
+
+  #refusal({ processes, code }: Claimant): ConfigError {
+    const own = this.#options
+    const message =
+      code === own.code
+        ? `counts ${own.processes} processes, and another one that loads this range counts ${processes}; give all of them the same number`
+        : 'another process that loads this range has another text of the pipeline file, or of one that it imports, or another version of Sluice; give all of them the same files and one version'
+    return new ConfigError([{ place: { path: 'partition' }, message: `${message}. Nothing was loaded` }])
   }
 
   #isReleased(one: WindowAttempt): boolean {
@@ -117,6 +173,8 @@ export class WindowClaims {
     return all.filter(one => {
       if (one.state !== 'claimed' || one.reason === this.#owner) return false
       const key = keyOf(one)
+      const { owner } = claimantOf(one)
+      if (!this.#owners.has(owner)) this.#owners.set(owner, one.atMs)
       const before = this.#heard.get(key)
       if (before?.atMs === one.atMs) return now - before.sinceMs < this.#timeoutMs
       this.#heard.set(key, { atMs: one.atMs, sinceMs: now })
@@ -127,4 +185,9 @@ export class WindowClaims {
 
 function keyOf({ state, start, end, reason = '' }: Omit<WindowAttempt, 'tries' | 'atMs'>): string {
   return `${state} ${reason} ${stringifyJson([start, end])}`
+}
+
+function claimantOf({ reason = '' }: WindowAttempt): Claimant {
+  const [owner = '', processes = '', ...code] = reason.split(' ')
+  return { owner, processes: Number(processes), code: code.join(' ') }
 }

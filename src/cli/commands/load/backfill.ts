@@ -1,3 +1,4 @@
+import { fileDigest } from '../../../config/fileDigest.js'
 import type { JsonValue } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
 import { type CursorRange, cursorText, rangeText } from '../../../model/cursorRange.js'
@@ -47,6 +48,7 @@ export async function backfillCommand(
     else for (const line of statusLines(status, widthOf(out))) out.line(line)
     return 0
   }
+  const partition = partitionOf(options)
   const startedMs = context.now()
   const onEvent = (event: RunEvent): void => {
     if (event.type === 'warning') tell(err, printable(`warning: ${event.message}`), 2, 'yellow')
@@ -56,7 +58,7 @@ export async function backfillCommand(
     ...asked,
     retryFailed: options.retryFailed,
     parallel: options.parallel,
-    partition: partitionOf(options),
+    partition: partition === undefined ? undefined : { ...partition, code: (await fileDigest(file)).slice(0, 16) },
     signal: context.signal,
     onEvent,
     onPlan: status => {
