@@ -50,6 +50,10 @@ They are no destinations of Sluice. Load Parquet files (\`files:DIR\` or \`s3://
 \`COPY INTO\`; what one row replaces, the warehouse has to merge then. MotherDuck takes a whole DuckDB file:
 \`CREATE DATABASE shops FROM 'shops.duckdb'\`. Or [write a destination](custom.md).
 
+Neither are Iceberg and a Quack server of DuckDB, because a load could not be committed there as a whole (tried with DuckDB 1.5.5): without a REST catalog its extension
+\`iceberg\` can only write a table anew by \`COPY … (FORMAT iceberg)\`, which adds to none, and stays when its transaction is rolled back; of \`quack\`, a row that
+was inserted in a transaction is there after its rollback, and \`CREATE SCHEMA\` fails.
+
 ${postgresSection()}
 ${ducklakeSection()}${filesSection()}`
 }
