@@ -139,6 +139,7 @@ export type {
   ApiResponse,
   Authenticator,
   ClientCertificate,
+  ListParts,
   Method,
   OwnAuthenticator,
   OwnPaginator,

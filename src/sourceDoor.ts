@@ -9,6 +9,7 @@ export type { Expectations } from './model/expectations.js'
 export type { BodyPlace, RecordedResponse, ResponseIdentity, ResponseJournal } from './model/responses.js'
 export type {
   Clock,
+  CountedList,
   DeletePolicy,
   DispositionHint,
   ExtractContext,

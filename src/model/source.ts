@@ -67,6 +67,8 @@ export interface Resource<Name extends string = string, Table extends string = s
   readonly incremental?: IncrementalHint | undefined
   /** How a backfill cuts its lists, where no cursor does. */
   readonly partition?: PartitionHint | undefined
+  /** How its list is counted. Absent: it cannot be read in parts. */
+  readonly counted?: CountedList | undefined
   /** All its records as JSON text, before its steps, where they are known without a request. */
   readonly written?: (() => Uint8Array) | undefined
   /** Whether its requests carry the start of the window. Absent: nobody knows. */
@@ -92,6 +94,13 @@ export interface Resource<Name extends string = string, Table extends string = s
   pages(context: ExtractContext): AsyncGenerator<Page, ListEnd>
   /** Describes the requests without sending any. Absent for resources without requests: generators, lists of values. */
   describe?(window: IncrementalWindow | undefined): ResourceDescription
+}
+
+/** A list whose answers tell how long it is, and that can be asked for from any place on. */
+export interface CountedList {
+  readonly counts: 'records' | 'pages'
+  /** So many of them are one page. */
+  readonly page: number
 }
 
 /** Bytes of pages that the lists of a run hold at once. It never blocks: necessary pages are held even without room. */
@@ -127,6 +136,11 @@ export interface ExtractContext {
   readonly parents?: readonly JsonObject[] | undefined
   /** Frozen for the run; absent without incremental loading. */
   readonly window?: IncrementalWindow | undefined
+  /**
+   * The part of a {@link CountedList} to read, from a place to before another one. It is read from the page on that holds
+   * what is just before it, so that two parts that meet have a record in common. Absent: the whole list.
+   */
+  readonly part?: { readonly start: number; readonly end: number } | undefined
   readonly journal: ResponseJournal
   readonly emit: (event: RunEvent) => void
   /** Stop after this many pages of each list (a trial run). */
@@ -151,6 +165,8 @@ export interface Page {
   readonly announced?: number | undefined
   /** How lists inside the records ended that could not be shown whole. The list is no more complete than they are. */
   readonly lacks?: ListEnd | undefined
+  /** Where it begins in the whole list, and how long that is, as {@link CountedList} counts. Absent where nothing is counted. */
+  readonly place?: { readonly at: number; readonly length: number | undefined } | undefined
   /** The request that this page answers, redacted, for messages. */
   readonly from?: { readonly method: string; readonly url: string } | undefined
 }
@@ -168,8 +184,8 @@ export interface ListEnd {
   readonly reason: string
   /** Nothing confirms or contradicts this end, so other evidence decides. */
   readonly isOpen?: boolean | undefined
-  /** `flag`: a flag said that there is no more. `blind`: the paginator looked at nothing in the answer to find the end. */
-  readonly basis?: 'flag' | 'blind' | undefined
+  /** `flag`: a flag said that there is no more. `blind`: the paginator looked at nothing in the answer to find the end. `part`: no more was wanted of the list. */
+  readonly basis?: 'flag' | 'blind' | 'part' | undefined
   /** Place of the number that ended the list. It does not contradict its own end. */
   readonly by?: string | undefined
   /** The sync token for the next run. Only a list with a proven end has one. */
@@ -297,7 +313,7 @@ export interface IncrementalHint {
   readonly path: string
 }
 
-/** Partitions of a backfill. Each is a load of its own, for some records of the parent. */
+/** Partitions of a backfill. Each is a load of its own, for some records of the parent, or for some pages of the list. */
 export type PartitionHint = {
   /** Key path in the document, for messages. */
   readonly path: string
@@ -306,6 +322,10 @@ export type PartitionHint = {
   | {
       /** The records of the parent are dealt out to so many slices, by their keys. */ readonly by: 'parents'
       readonly slices: number
+    }
+  | {
+      /** So many pages of the list itself are a partition. */ readonly by: 'pages'
+      readonly pages: number
     }
 )
 
@@ -317,7 +337,7 @@ export interface WindowHint {
   readonly lookback?: string | number | undefined
 }
 
-export const PARTITIONINGS = ['values', 'parents'] as const satisfies readonly PartitionHint['by'][]
+export const PARTITIONINGS = ['values', 'parents', 'pages'] as const satisfies readonly PartitionHint['by'][]
 export const MOST_SLICES = 10_000
 
 export type WindowOrder = 'oldest_first' | 'newest_first'

@@ -149,6 +149,11 @@ export function judgeLeftOut(read: Judgement, leftOut: Judgement | undefined): J
   return leftOut === undefined ? read : graver(read, leftOut)
 }
 
+/** A part of a list that does not fit to another one, for this reason. */
+export function judgeMoved(read: Judgement, reason: string | undefined): Judgement {
+  return reason === undefined ? read : graver(read, { verdict: 'unproven', reasons: [reason] })
+}
+
 /** Records that differ only in what these columns of a key do not store become one row. */
 export function judgeKeys(read: Judgement, table: string, columns: readonly string[]): Judgement {
   if (columns.length === 0) return read

@@ -131,6 +131,8 @@ export interface Paginator {
   readonly counts?: 'pages' | 'records' | undefined
   /** It starts after the beginning of the list, so totals do not match what it reads. */
   readonly isPart?: boolean | undefined
+  /** How a list is read in parts. Absent: it cannot begin within a list, or does not know how long that is. */
+  readonly parts?: ListParts | undefined
   /** Field of the records by which it goes. Its value is in one record only, unless several records of a page share one. */
   readonly field?: string | undefined
   /** It goes by the headers of an answer alone, so that a long body of rows may come in several pages, one after the other. */
@@ -146,6 +148,19 @@ export interface Paginator {
    * Undefined: no page of that size begins there. Absent: nothing else changes.
    */
   resized?(request: ApiRequest, from: number, to: number): RequestPatch | undefined
+}
+
+/** Places in a list are counted from 0, in records or pages, as the paginator's `counts` says. */
+export interface ListParts {
+  /** So many of them are one page. */
+  readonly page: number
+  /** Where the page begins, and how long the whole list is by it. */
+  place(page: ApiPage): { readonly at: number; readonly length: number | undefined }
+  /**
+   * The same way through a part of the list, from `start` to before `end`. It begins with the page that holds what is just
+   * before `start`.
+   */
+  of(start: number, end: number): Paginator
 }
 
 /** A paginator in a document. Without `type`, which tells it from the paginators that the document describes. */

@@ -1,5 +1,6 @@
 import { stringifyJson } from '../json/write.js'
 import type { Decision, IncrementalWindow, PartitionHint, ResourceDescription } from '../model/source.js'
+import { count } from '../model/verdict.js'
 import type { ApiRequest } from './api.js'
 import { carriedBy } from './auth/authKinds.js'
 import type {
@@ -64,7 +65,14 @@ export function describeEndpoint(
 }
 
 function partitionText(partition: PartitionHint): string {
-  return partition.by === 'values' ? 'each record of the parent' : `records of the parent in ${partition.slices} slices`
+  switch (partition.by) {
+    case 'values':
+      return 'each record of the parent'
+    case 'parents':
+      return `records of the parent in ${partition.slices} slices`
+    case 'pages':
+      return `${count(partition.pages, 'page')} of the list each`
+  }
 }
 
 function describeRequest(reader: ListOutline, window: IncrementalWindow | undefined): ResourceDescription['request'] {

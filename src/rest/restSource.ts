@@ -7,6 +7,7 @@ import { nodeCrypto } from '../model/nodeCrypto.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { Secret } from '../model/secrets/secret.js'
 import {
+  type CountedList,
   type DeletePolicy,
   type ExtractContext,
   type ListEnd,
@@ -290,6 +291,7 @@ function endpointResource(
     batchSize: endpoint.batch?.size,
     parentChanged: endpoint.parentChanged,
     partition: endpoint.partition,
+    counted: countedBy(outline, endpoint),
     fingerprint: readsChanges(resource, model) ? recordsDigest(resource, model) : undefined,
     describe: window => describeEndpoint(outline, nested, model, window),
     pages(context) {
@@ -304,6 +306,12 @@ function endpointResource(
     },
   }
   return offerReader(made, async () => (await readers()).reader)
+}
+
+/** Pages whose size changes on the way have no place that another process would find again. */
+function countedBy({ paginator }: ListOutline, { adapt, job }: EndpointModel): CountedList | undefined {
+  if (paginator?.parts === undefined || paginator.counts === undefined) return undefined
+  return adapt === undefined && job === undefined ? { counts: paginator.counts, page: paginator.parts.page } : undefined
 }
 
 function readerFrom(outline: ListOutline, client: Client): ListReader {

@@ -40,6 +40,11 @@ export async function docsApi(): Promise<TestServer> {
       const visits = [1, 2, 3, 4].map(day => ({ id: day, at: `2024-01-0${day}T12:00:00Z` }))
       return { body: visits.filter(({ at }) => at >= (since ?? '') && at < (until ?? '9')) }
     },
+    '/items': url => {
+      const offset = Number(url.searchParams.get('offset'))
+      const items = Array.from({ length: 30 }, (_, place) => ({ id: place + 1 }))
+      return { body: { total: items.length, data: items.slice(offset, offset + 10) } }
+    },
     '/signed/orders': (_url, _body, headers) => {
       const expected = createHmac('sha256', API_KEY).update(`GET ${server.origin}/signed/orders`).digest('hex')
       return headers['x-signature'] === expected ? { body: five } : { status: 401, body: {} }

@@ -5,13 +5,14 @@ import { cursorRank } from '../../model/cursors/cursorOrder.js'
 import { parseInstant } from '../../model/cursors/instant.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
-import type { DispositionHint, IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
+import type { IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
+import type { CheckOptions } from '../look/checkSource.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { parentOf } from '../run/planResources.js'
 import { namingOf } from '../run/prepare.js'
 import type { PipelineSetup } from '../setup.js'
 import { askedPartitions } from './askedPartitions.js'
-import { loadedTogether } from './loadedTogether.js'
+import { dispositionIn, loadedTogether } from './loadedTogether.js'
 import { compareValues, presentLike, type Step, stepOf } from './ranges.js'
 
 /** A value of a cursor, as options give it. */
@@ -44,13 +45,20 @@ export interface AskedRange {
   readonly where: string
 }
 
-/** What to load, as options and document say. Throws a ConfigError if the resource cannot be cut. */
-export function askedRange(setup: PipelineSetup, name: string, options: WindowOptions): AskedRange {
+/**
+ * What to load, as options and document say. Rejects with a ConfigError if the resource cannot be cut. Only pages are
+ * counted by asking the API.
+ */
+export async function askedRange(
+  setup: PipelineSetup,
+  name: string,
+  options: WindowOptions & Pick<CheckOptions, 'signal' | 'onEvent'>,
+): Promise<AskedRange> {
   const resource = resourceNamed(setup.source, name)
   refuseReplacedTable(setup, resource)
   if (resource.partition !== undefined) {
     refuseTogether(setup.source, resource)
-    return { resource, ...askedPartitions(setup.source, resource, resource.partition, options) }
+    return { resource, ...(await askedPartitions(setup, resource, resource.partition, options)) }
   }
   const hint = cuttable(setup.source, resource)
   const at = `${hint.path}.window`
@@ -64,10 +72,6 @@ export function askedRange(setup: PipelineSetup, name: string, options: WindowOp
     hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, range.start, `${at}.lookback`)
   const order = options.order ?? hint.window?.order ?? 'oldest_first'
   return { resource, cut: hint, range, values: [], step, lookback, order, where }
-}
-
-export function dispositionIn({ hints }: Resource): DispositionHint {
-  return hints.writeDisposition ?? { disposition: 'append' }
 }
 
 function wrong(path: string, message: string): ConfigError {

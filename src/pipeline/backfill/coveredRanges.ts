@@ -1,6 +1,7 @@
 import type { CursorRange } from '../../model/cursorRange.js'
 import type { CursorState } from '../../model/pipelineState.js'
 import { isBeyond } from '../run/incremental/incremental.js'
+import { joinedEnds } from '../run/incremental/listParts.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { compareValues, doOverlap } from './ranges.js'
 
@@ -49,8 +50,14 @@ export class CoveredRanges {
     return [...met, window].sort(compare).reduce((joined, next) => ({
       start: joined.start,
       end: compareValues(next.end, joined.end, this.#cut) > 0 ? next.end : joined.end,
-      cursor: newestOf(joined.cursor, next.cursor, this.#cut),
+      cursor: this.#cut.by === 'pages' ? this.#endsOf(joined, next) : newestOf(joined.cursor, next.cursor, this.#cut),
     }))
+  }
+
+  /** Of two ranges that meet or overlap. */
+  #endsOf(earlier: ReadRange, later: ReadRange): CursorState {
+    const last = compareValues(later.end, earlier.end, this.#cut) > 0 ? later : earlier
+    return joinedEnds(earlier.cursor, last.cursor)
   }
 
   /** Where in the list the condition begins to hold. It holds for all ranges after that. */

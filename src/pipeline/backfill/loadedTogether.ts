@@ -1,4 +1,4 @@
-import type { Resource, Source } from '../../model/source.js'
+import type { DispositionHint, Resource, Source } from '../../model/source.js'
 
 /** What the windows of a resource load. */
 export interface LoadedTogether {
@@ -18,4 +18,8 @@ export function loadedTogether(source: Source, resource: Resource): LoadedTogeth
     resources: [resource, ...parts.flatMap(part => part.resources)],
     leftOut: [...own, ...parts.flatMap(part => part.leftOut)],
   }
+}
+
+export function dispositionIn({ hints }: Resource): DispositionHint {
+  return hints.writeDisposition ?? { disposition: 'append' }
 }

@@ -8,8 +8,8 @@ import { isBeyond } from '../run/incremental/incremental.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { committedWindows, type DoneWindow, refuseOtherCut } from '../run/incremental/windowLedger.js'
 import type { PipelineSetup } from '../setup.js'
-import { type AskedRange, dispositionIn } from './askedRange.js'
-import { loadedTogether } from './loadedTogether.js'
+import type { AskedRange } from './askedRange.js'
+import { dispositionIn, loadedTogether } from './loadedTogether.js'
 import { compareValues, missingRanges, moved, type Step, slicesOf, windowsOf } from './ranges.js'
 
 /** What a backfill would do. */

@@ -9,7 +9,7 @@ import { closingConnection, closingSource, underLock } from '../run/closing.js'
 import { type DoneWindow, WindowLedger } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
-import { askedRange, type WindowOptions } from './askedRange.js'
+import { type AskedRange, askedRange, type WindowOptions } from './askedRange.js'
 import { loadedTogether } from './loadedTogether.js'
 import { loadShare } from './loadShare.js'
 import { isShared, type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
@@ -60,10 +60,19 @@ export async function backfillStatus(
   resource: string,
   options: WindowOptions,
 ): Promise<BackfillStatus> {
-  const asked = askedRange(setup, resource, options)
+  const asked = await askedAlone(setup, resource, options)
   if (!(await isThere(setup))) return statusOf(await planBackfill(setup, asked, undefined))
   await using connection = await setup.destination.connect(setup.datasetName)
   return statusOf(await planBackfill(setup, asked, connection))
+}
+
+/** Where the API was asked, nothing is left open. */
+async function askedAlone(setup: PipelineSetup, resource: string, options: WindowOptions): Promise<AskedRange> {
+  try {
+    return await askedRange(setup, resource, options)
+  } finally {
+    await setup.source.close()
+  }
 }
 
 function statusOf({ resource, cut, range, done, failed, windows, running }: BackfillPlan): BackfillStatus {
@@ -97,11 +106,11 @@ export async function backfill(
   resource: string,
   options: BackfillOptions,
 ): Promise<BackfillResult> {
-  const asked = askedRange(setup, resource, options)
   refuseParallel(setup, options)
   const emit = options.onEvent ?? (() => {})
   const work = (lock: PipelineLock | undefined): Promise<BackfillResult> =>
     closingSource(setup, emit, async () => {
+      const asked = await askedRange(setup, resource, options)
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, async () => {
         const plan = await planBackfill(setup, asked, connection)

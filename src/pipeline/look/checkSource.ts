@@ -43,37 +43,59 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
   try {
     for (const { resource } of roots) {
       const guesses: string[] = []
-      const pages = resource.pages({
-        signal: options.signal ?? new AbortController().signal,
-        clock: setup.clock,
-        journal: forgetful,
-        window: resource.incremental === undefined ? undefined : openWindow(resource.incremental, undefined),
-        maxPages: 1,
-        concurrency: 1,
-        emit: event => {
-          if (event.type === 'detected') guesses.push(`${event.what} ${event.guess}: ${event.why}`)
-          options.onEvent?.(event)
-        },
+      const onEvent = (event: RunEvent): void => {
+        if (event.type === 'detected') guesses.push(`${event.what} ${event.guess}: ${event.why}`)
+        options.onEvent?.(event)
+      }
+      const checked = await ofFirstPage(setup, resource, { ...options, onEvent }, page => {
+        const records = page === undefined ? [] : recordsOf(resource, page)
+        const [sample] = records
+        return {
+          resource: resource.name,
+          records: page?.count ?? 0,
+          announced: page?.announced,
+          keys: sample !== undefined && isObject(sample) ? Object.keys(sample) : [],
+          sample,
+          mixedNumbers: mixedNumbers(records.filter(isObject)).filter(key => !isTyped(resource, key)),
+        }
       })
-      const step = await pages.next()
-      const page = step.done ? undefined : step.value
-      const records = page === undefined ? [] : recordsOf(resource, page)
-      const [sample] = records
-      await pages.return({ end: 'limited', reason: 'checked' })
-      resources.push({
-        resource: resource.name,
-        records: page?.count ?? 0,
-        announced: page?.announced,
-        keys: sample !== undefined && isObject(sample) ? Object.keys(sample) : [],
-        sample,
-        guesses,
-        mixedNumbers: mixedNumbers(records.filter(isObject)).filter(key => !isTyped(resource, key)),
-      })
+      resources.push({ ...checked, guesses })
     }
   } finally {
     await setup.source.close()
   }
   return { resources }
+}
+
+/** What the first page of the list of a root resource gives. It has none if it is undefined. */
+async function ofFirstPage<T>(
+  setup: PipelineSetup,
+  resource: Resource,
+  { signal, onEvent }: Pick<CheckOptions, 'signal' | 'onEvent'>,
+  take: (page: Page | undefined) => T,
+): Promise<T> {
+  const pages = resource.pages({
+    signal: signal ?? new AbortController().signal,
+    clock: setup.clock,
+    journal: forgetful,
+    window: resource.incremental === undefined ? undefined : openWindow(resource.incremental, undefined),
+    maxPages: 1,
+    concurrency: 1,
+    emit: event => onEvent?.(event),
+  })
+  const step = await pages.next()
+  const taken = take(step.done ? undefined : step.value)
+  await pages.return({ end: 'limited', reason: 'checked' })
+  return taken
+}
+
+/** How long a counted list is now, by its first page. Undefined if that does not tell. Leaves the source open. */
+export async function lengthOf(
+  setup: PipelineSetup,
+  resource: Resource,
+  options: Pick<CheckOptions, 'signal' | 'onEvent'>,
+): Promise<number | undefined> {
+  return await ofFirstPage(setup, resource, options, page => (page === undefined ? 0 : page.place?.length))
 }
 
 /** The first of the records that the steps keep. */

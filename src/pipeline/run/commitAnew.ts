@@ -4,11 +4,14 @@ import type { CommitPlan, Committed, CommittedView } from '../../model/destinati
 import { DestinationError } from '../../model/errors.js'
 import { LoadIds } from '../../model/loadId.js'
 import type { PipelineState } from '../../model/pipelineState.js'
+import { judgeMoved } from '../../model/verdict.js'
 import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { rebaseSchema } from '../../schema/stored/rebase.js'
 import { storedSchema } from '../look/dataset.js'
 import type { PipelineSetup } from '../setup.js'
+import { movedBeside } from './incremental/listParts.js'
+import type { Ledger } from './incremental/windowLedger.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
 import type { OpenLoadInput, StateOn } from './load.js'
 import { withSchemaName } from './prepare.js'
@@ -142,13 +145,28 @@ async function besideWindows(
     throw stateChanged(setup)
   const others = there.covered.within(window)
   if (others.length > 0) throw new LoadedMeanwhile(others, window, setup.destination.name)
+  const judged = afterMove(plan, window, there)
   return {
-    ...plan,
+    ...judged,
     state: stateOn(state, there),
-    ...(plan.window !== undefined && {
-      window: { ...plan.window, backfill: there.backfill ?? plan.window.backfill, number: there.nextNumber },
+    ...(judged.window !== undefined && {
+      window: { ...judged.window, backfill: there.backfill ?? judged.window.backfill, number: there.nextNumber },
     }),
   }
+}
+
+/** The plan of a part of a list with what parts that others have committed say about it. */
+function afterMove(plan: CommitPlan, window: WindowToLoad, { covered }: Ledger): CommitPlan {
+  if (window.cut.by !== 'pages' || plan.window === undefined) return plan
+  const reason = movedBeside(window, plan.window.cursor, covered.all)
+  if (reason === undefined || plan.receipts.some(({ reasons }) => reasons.includes(reason))) return plan
+  const receipts = plan.receipts.map(receipt => {
+    const isOwn = receipt.resource === window.resource
+    const why = isOwn ? reason : `its parent ${window.resource} is unproven: ${reason}`
+    return { ...receipt, ...judgeMoved(receipt, why) }
+  })
+  const verdict = receipts.find(({ resource }) => resource === window.resource)?.verdict ?? plan.window.verdict
+  return { ...plan, receipts, window: { ...plan.window, verdict } }
 }
 
 /** What is committed once the plans are, but for the schema, which is that of the last one. */

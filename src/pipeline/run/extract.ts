@@ -7,6 +7,7 @@ import type { ResponseJournal } from '../../model/responses.js'
 import type { Clock, ExtractContext, ListEnd, Page, Resource, ResourceNotes } from '../../model/source.js'
 import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
+import type { PartEnds } from './incremental/listParts.js'
 import type { ParentChanges } from './incremental/parentChanges.js'
 import { ParentCursorTracker } from './incremental/parentCursors.js'
 import type { PartitionParents } from './incremental/partitions.js'
@@ -23,6 +24,8 @@ export interface ResourceRun {
   readonly changes?: ParentChanges | undefined
   /** The records of the parent whose lists are read. Absent: all. */
   readonly partition?: PartitionParents | undefined
+  /** The part of the list that is read. Absent: all of it. */
+  readonly part?: PartEnds | undefined
   readonly meter: Meter
   readonly expectations?: ExpectationCheck | undefined
   readonly notes: ResourceNotes
@@ -184,6 +187,7 @@ function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractCon
     clock: options.clock,
     ...asker,
     window: run.cursor?.window,
+    part: run.part?.range,
     journal: options.journal,
     emit: options.emit,
     maxPages: options.maxPages,
@@ -229,7 +233,8 @@ async function writeRest(
 }
 
 async function writePage(run: ListRun, page: Page, account: ListMeter) {
-  const { resource, meter, cursor, ordered } = run
+  const { resource, meter, cursor, ordered, part } = run
+  part?.take(page)
   const stepped = runSteps(resource, resource.steps, page.records)
   const filtered = cursor?.filter(stepped.records, { ordered })
   const records = filtered?.records ?? stepped.records

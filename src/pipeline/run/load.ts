@@ -23,6 +23,7 @@ import {
   judgeExpected,
   judgeKeys,
   judgeLeftOut,
+  judgeMoved,
 } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
@@ -45,9 +46,10 @@ import {
 } from './incremental/heldCursors.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
+import { movedBeside, PartEnds } from './incremental/listParts.js'
 import { ParentChanges, withParentsRead } from './incremental/parentChanges.js'
 import { ParentCursorTracker, parentCursors, withParentCursors } from './incremental/parentCursors.js'
-import { PartitionParents } from './incremental/partitions.js'
+import { PartitionParents, type PartitionRange } from './incremental/partitions.js'
 import type { Ledger } from './incremental/windowLedger.js'
 import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
@@ -170,13 +172,21 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       expectations,
       changes,
       isPart: input.windows.partitions.size > 0,
+      part: partOf(planned.resource, input.windows.partitions.get(name)),
     })
   }
   const byTable = resourcesByTable(input.roots, naming)
   const fates = new Map<string, TableFate>()
   const owners = new Map<string, PlannedResource>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
-    const { meter: resourceMeter, cursor, planned, expectations, changes } = opened.get(resource.name) as OpenResource
+    const {
+      meter: resourceMeter,
+      cursor,
+      planned,
+      expectations,
+      changes,
+      part,
+    } = opened.get(resource.name) as OpenResource
     const partition = input.windows.partitions.get(resource.name)
     const parent = parentOf(setup.source, resource)
     return {
@@ -184,6 +194,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       cursor,
       changes,
       partition: partition && parent && new PartitionParents(partition, parent),
+      part,
       meter: resourceMeter,
       expectations,
       notes: new ResourceNotes(),
@@ -233,6 +244,11 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       return concluded
     },
   }
+}
+
+function partOf(resource: Resource, range: PartitionRange | undefined): PartEnds | undefined {
+  if (range?.by !== 'pages' || resource.counted === undefined) return undefined
+  return new PartEnds(range, resource, resource.counted)
 }
 
 /** What to say about paths of the document that led to nothing in any record. */
@@ -306,7 +322,12 @@ function conclude(
   const { prepared, setup, options } = input
   const { schema } = prepared
   const { byTable: rowsByTable, discarded } = normalized
-  const judgements = judgeTree(resources, broken, changedKeysOf(schema, prepared.naming, normalized.changedKeys))
+  const moved = movedFrom(input.window, resources)
+  const judgements = judgeTree(
+    resources,
+    { broken, moved },
+    changedKeysOf(schema, prepared.naming, normalized.changedKeys),
+  )
   const extents = extentsOf(resources, input.window !== undefined)
   const allRows = rowsByResource(schema, rowsByTable, resources)
   const receipts = resources.map(({ planned, meter: resourceMeter }) => {
@@ -379,9 +400,11 @@ function conclude(
 
 /** What a run that loads one window commits besides rows. */
 function windowOf(window: WindowToLoad, resources: readonly OpenResource[], receipts: readonly Receipt[]) {
-  const { cursor, meter: read } = resources.find(
-    ({ planned }) => planned.resource.name === window.resource,
-  ) as OpenResource
+  const {
+    cursor,
+    meter: read,
+    part,
+  } = resources.find(({ planned }) => planned.resource.name === window.resource) as OpenResource
   const receiptOf = (name: string) => receipts.find(({ resource }) => resource === name) as Receipt
   const receipt = receiptOf(window.resource)
   if (window.cut.by !== undefined) {
@@ -389,7 +412,7 @@ function windowOf(window: WindowToLoad, resources: readonly OpenResource[], rece
     for (const above of aboveOf(resources, window.resource)) refuseCapped(window, receiptOf(above.name), above.unread)
   }
   refuseCapped(window, receipt, read.unread)
-  return committedWindow(window, receipt, cursor?.seen?.())
+  return committedWindow(window, receipt, part === undefined ? cursor?.seen?.() : part.seen())
 }
 
 /** The ancestors of a resource, with what is unread of them. */
@@ -450,10 +473,31 @@ function changedKeysOf(schema: Schema, naming: Naming, changed: ReadonlyMap<stri
     )
 }
 
+/** By resource, what its lists themselves do not show. */
+interface Doubts {
+  /** What records break of the user's expectations. */
+  readonly broken: ReadonlyMap<string, readonly string[]>
+  /** Why a part of a list does not fit to those beside it. */
+  readonly moved: ReadonlyMap<string, string>
+}
+
+/** As far as this process knows the parts that are committed. The commit looks again where there may be others. */
+function movedFrom(window: WindowToLoad | undefined, resources: readonly OpenResource[]): ReadonlyMap<string, string> {
+  return new Map(
+    resources.flatMap(({ planned: { resource }, part }) => {
+      const reason =
+        window === undefined || part === undefined
+          ? undefined
+          : movedBeside(window, part.seen(), window.ledger.known.covered.all)
+      return reason === undefined ? [] : [[resource.name, reason] as const]
+    }),
+  )
+}
+
 /** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */
 function judgeTree(
   resources: readonly OpenResource[],
-  broken: ReadonlyMap<string, readonly string[]>,
+  { broken, moved }: Doubts,
   changedKeys: ReturnType<typeof changedKeysOf>,
 ): ReadonlyMap<string, Judgement> {
   const judged = new Map<string, JudgedParent>()
@@ -464,7 +508,7 @@ function judgeTree(
       resourceMeter.judgement(),
     )
     const read = judgeLeftOut(stored, changes?.judgement())
-    const own = judgeExpected(read, broken.get(name) ?? [])
+    const own = judgeMoved(judgeExpected(read, broken.get(name) ?? []), moved.get(name))
     const judgement = judgeChild(own, parent === undefined ? undefined : judged.get(parent))
     judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
   }

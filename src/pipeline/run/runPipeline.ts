@@ -232,6 +232,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
     })
     const { receipts, rows, plan, stateOn } = await opened.finish()
     let notes: CommitNotes = {}
+    let final = plan
     if (plan === undefined) {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
     } else {
@@ -244,7 +245,6 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         losing = found
       }
       const anew = anewFor({ ...running, onLosses }, { loadId, plan, stateOn })
-      let final = plan
       const again: CommitAnew = async (now, before) => (final = await anew(now, before))
       if (running.window?.commit === undefined) await load.commit(plan, again)
       else
@@ -264,20 +264,27 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         durationMs: setup.clock.now() - startedMs,
         ...(headStartLost === undefined ? {} : { headStartLost }),
       })
+      const { resource: moved, reasons = [] } = final?.receipts.find((one, place) => one !== plan.receipts[place]) ?? {}
+      if (moved !== undefined) {
+        const message = `${moved}: ${reasons.at(-1)}`
+        emit({ type: 'warning', code: 'list_changed', resource: moved, namesResource: true, message })
+      }
       for (const one of losing) emit({ type: 'warning', code: 'shared_table', message: lossText(one) })
       for (const [table, { keptForOthers }] of notes.changes ?? [])
         if (keptForOthers !== undefined)
           emit({ type: 'warning', code: 'shared_table', message: keptText(table, keptForOthers) })
-      tellChanges(running, final.schema, loadId, emit)
-      await keepSchema(running, final.schema, emit)
-      warnOfUnlocked(setup, running.prepared, final.schema, emit)
+      const { schema } = final ?? plan
+      tellChanges(running, schema, loadId, emit)
+      await keepSchema(running, schema, emit)
+      warnOfUnlocked(setup, running.prepared, schema, emit)
     }
     const { deleted, changes } = notes
+    const judged = final?.receipts ?? receipts
     return {
       pipeline: setup.name,
       dataset: connection.dataset,
       loadId: plan === undefined ? undefined : loadId,
-      receipts: deleted === undefined || plan === undefined ? receipts : withDeleted(receipts, deleted, plan.schema),
+      receipts: deleted === undefined || plan === undefined ? judged : withDeleted(judged, deleted, plan.schema),
       rows: { ...noNestedRows(running), ...rows },
       ...(changes === undefined ? {} : { changes: Object.fromEntries(changes) }),
     }

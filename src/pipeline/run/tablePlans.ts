@@ -12,6 +12,7 @@ import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../..
 import { columnName } from '../../schema/tableHints.js'
 import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
+import type { PartEnds } from './incremental/listParts.js'
 import type { ParentChanges } from './incremental/parentChanges.js'
 import type { Meter } from './meter.js'
 import { deletionOf, keyNamesParent, type PlannedResource, parentOf } from './planResources.js'
@@ -24,6 +25,8 @@ export interface OpenResource {
   readonly changes: ParentChanges | undefined
   /** The run reads one partition. */
   readonly isPart: boolean
+  /** The part of its list that the run reads. Undefined: all of it. */
+  readonly part: PartEnds | undefined
 }
 
 /** Time when a complete listing no longer had the row. Null while the row is there. */

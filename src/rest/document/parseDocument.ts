@@ -184,7 +184,8 @@ function draft(
   const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
   if (keys.deletes === 'with_parent') parentKeys.push(merged.where('deletes'))
   if (endpoint.parentChanged !== undefined) parentKeys.push(merged.where('endpoint', 'read_when'))
-  if (endpoint.partition !== undefined) parentKeys.push(merged.where('endpoint', 'partition'))
+  if (endpoint.partition !== undefined && endpoint.partition.by !== 'pages')
+    parentKeys.push(merged.where('endpoint', 'partition'))
   if (isPerParent) parentKeys.push(merged.where('endpoint', 'incremental', 'per_parent'))
   if (isPerParent && endpoint.batch !== undefined)
     problems.add(

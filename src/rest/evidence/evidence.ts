@@ -30,6 +30,11 @@ const table = {
     'proven',
     (records: number, path: string) => `${count(records, 'record')} arrived, as "${path}" says`,
   ],
+  part_reached: [
+    'proven',
+    (counted: 'records' | 'pages', end: number) =>
+      `the part ends after ${count(end, counted === 'records' ? 'record' : 'page')} of the list`,
+  ],
   no_value: ['proven', (expression: string) => `the parent's record has null for \`{${expression}}\``],
   one_page: ['proven', () => 'the list is one page'],
   end_declared: ['proven', (path: string) => `the list ended with an answer that ends it, as ${path} says`],
@@ -278,6 +283,7 @@ const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
   no_more: 'flag',
   one_page: 'blind',
   missing_is_end: 'blind',
+  part_reached: 'part',
 }
 
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])

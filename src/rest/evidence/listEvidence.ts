@@ -290,6 +290,8 @@ export class ListEvidence {
       return because('total_changed', this.#mostAnnounced, this.#announced)
     // An empty page may be one with all records left out, and totals still count those.
     if (this.#leavesOut) return because('filtered_pages')
+    // That there is more is what its answers have to say.
+    if (end.basis === 'part') return undefined
     const isPart = paginator?.isPart === true
     const { more, next, rest, position, lastPage } = this.#last
     const [count, pages] = [this.#count, this.#sizesVary ? undefined : this.#pageCount]

@@ -127,7 +127,8 @@ export class ListWalk {
     this.#reader = reader
     this.#context = context
     this.#walk = walk
-    this.#paginator = reader.paginator
+    const { part } = context
+    this.#paginator = part === undefined ? reader.paginator : reader.paginator?.parts?.of(part.start, part.end)
     this.#evidence = new ListEvidence({
       primaryKey: reader.resource.hints.primaryKey,
       field: reader.paginator?.field,
@@ -714,6 +715,7 @@ export class ListWalk {
       count,
       bytes,
       announced: this.#evidence.announced,
+      place: this.#paginator?.parts?.place(page),
       from: { method: page.request.method, url: response.url },
     }
   }

@@ -49,6 +49,11 @@ const schema = strictObject(() => ({
       'Counts records up to a total, an empty page, `has_more_path` or `maximum_offset`. Where the API gives fewer than `limit` although there is more, the offset advances by what arrived.',
   })
 
+/** Where the page begins that holds the record before this one. */
+function pageBefore(record: number, limit: number): number {
+  return Math.floor(Math.max(record - 1, 0) / limit) * limit
+}
+
 /** Records are counted. */
 export const offset = definePaginator({
   type: 'offset',
@@ -68,14 +73,18 @@ type OffsetConfig = z.output<typeof schema>
  * `filtered`: it leaves records out of pages, so the offset advances by the limit. Undefined: not known yet. Then it
  * advances by the records that arrived if the API says that there is more.
  */
-function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | undefined): Paginator {
+function offsetPaginator(
+  config: OffsetConfig,
+  mode: 'capped' | 'filtered' | undefined,
+  end = Number.POSITIVE_INFINITY,
+): Paginator {
   const place = target(config.offset_param, config.offset_body_path, 'offset')
   const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
   const { limit, maximum_offset: maximum } = config
   const flagAt = flagPath(config)
   const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
   const sizeOf = (request: ApiRequest): number => (limit === 0 ? 0 : (read(request, limitPlace) ?? limit))
-  const isPart = config.offset !== 0
+  const isPart = config.offset !== 0 || end !== Number.POSITIVE_INFINITY
   return {
     counts: 'records',
     isPart,
@@ -92,6 +101,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
           : because('no_more', flagAt ?? '')
       }
       const next = at + step(page, total !== undefined || more === true)
+      if (next >= end && (total === undefined || total > next)) return because('part_reached', 'records', end)
       const isAtMaximum = maximum != null && next >= maximum
       if (total !== undefined && next >= total && (isAtMaximum || more === true || !mayBeOfPage(page, at, total)))
         return more === true ? because('says_more', flagAt ?? '') : because('total_reached', total)
@@ -100,7 +110,11 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     },
     check: first => checkFlag(first, config),
     announced(page) {
-      return isPart || maximum != null || flagAt !== undefined ? undefined : total(page)
+      if (maximum != null || flagAt !== undefined) return undefined
+      if (end === Number.POSITIVE_INFINITY) return isPart ? undefined : total(page)
+      const records = total(page)
+      const last = Math.max(end, position(page) + page.records)
+      return records === undefined ? undefined : Math.max(Math.min(records, last) - config.offset, 0)
     },
     saysMore: page => maySayMore(page, config) === true || (total(page) ?? 0) > position(page) + page.records,
     rest(first) {
@@ -108,14 +122,14 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
       if (size === 0 || flagAt !== undefined || first.records !== size) return undefined
       const records = total(first)
       if (records === undefined || mayBeOfPage(first, position(first), records)) return undefined
-      const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
-      return range(position(first) + size, end, size, value => write([place, value]))
+      const last = Math.min(records, maximum ?? Number.POSITIVE_INFINITY, end)
+      return range(position(first) + size, last, size, value => write([place, value]))
     },
     ahead(request, last) {
       if (limit === 0) return undefined
       const next = (read(request, place) ?? config.offset) + sizeOf(request)
       const records = last === undefined ? undefined : total(last)
-      if (records !== undefined && next >= records) return undefined
+      if ((records !== undefined && next >= records) || next >= end) return undefined
       return maximum != null && next >= maximum ? undefined : write([place, next])
     },
     ...(mode === undefined &&
@@ -123,10 +137,18 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
         shortPages: {
           limit: page => sizeOf(page.request),
           behind: page => write([place, position(page) + page.records]),
-          capped: offsetPaginator(config, 'capped'),
-          filtered: offsetPaginator(config, 'filtered'),
+          capped: offsetPaginator(config, 'capped', end),
+          filtered: offsetPaginator(config, 'filtered', end),
         },
       }),
+    parts:
+      limit === 0 || maximum != null || (isPart && end === Number.POSITIVE_INFINITY)
+        ? undefined
+        : {
+            page: limit,
+            place: page => ({ at: position(page), length: total(page) }),
+            of: (from, to) => offsetPaginator({ ...config, offset: pageBefore(from, limit) }, mode, to),
+          },
   }
 
   function step(page: ApiPage, thereIsMore: boolean): number {

@@ -5,15 +5,18 @@ import { DataError } from '../../../model/errors.js'
 import type { IncrementalHint, PartitionHint, Resource } from '../../../model/source.js'
 import { identityOf, identityValue } from './parentIdentity.js'
 
-/** What cuts a list into windows: the cursor of its records, or the records of its parent. */
+/** What cuts a list into windows: the cursor of its records, the records of its parent, or its pages. */
 export type Cut = (IncrementalHint & { readonly by?: undefined }) | PartitionCut
 
-/** A cut by records of the parent. `cursorPath` stands for it in the ledger, and is no path of a cursor. */
+/** A cut by records of the parent, or by pages. `cursorPath` stands for it in the ledger, and is no path of a cursor. */
 export type PartitionCut = PartitionHint & { readonly cursorPath: string }
 
-/** With another key of the parent, its records are in other partitions: that is another cut. */
-export function partitionCut(hint: PartitionHint, parent: Resource): PartitionCut {
-  return { ...hint, cursorPath: `(${hint.by} by ${(parent.hints.primaryKey ?? []).join(', ')})` }
+/**
+ * With another key, records are in other partitions, or parts that meet are compared by other values: that is another
+ * cut. `keyed`: the parent, or the list itself where its pages are the partitions.
+ */
+export function partitionCut(hint: PartitionHint, keyed: Resource): PartitionCut {
+  return { ...hint, cursorPath: `(${hint.by} by ${(keyed.hints.primaryKey ?? []).join(', ')})` }
 }
 
 /** Whether the ledger has the windows of partitions under this name. */
@@ -25,8 +28,8 @@ export function isPartitionCut(cursorPath: string): boolean {
 export const ALL_SHARES = 1_000_000
 
 /**
- * The records of a parent whose lists one window reads. By `values`, `start` and `end` are the key of one record; by
- * `parents` they are shares.
+ * What one window reads. By `values`, `start` and `end` are the key of one record of the parent; by `parents` they are
+ * shares of the records of the parent; by `pages` they are places in the list.
  */
 export interface PartitionRange extends CursorRange {
   readonly by: PartitionHint['by']

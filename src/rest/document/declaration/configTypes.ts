@@ -1798,17 +1798,23 @@ export interface IncrementalConfig {
 
 export interface PartitionConfig {
   /**
-   * What a partition is. `values`: one record of the parent, which is a list in the file (`records`) · `parents`: a slice of the records of the parent, by their keys.
+   * What a partition is. `values`: one record of the parent, which is a list in the file (`records`) · `parents`: a slice of the records of the parent, by their keys · `pages`: so many pages of the list itself, whose answers tell its length.
    *
-   * Allowed: `values`, `parents`.
+   * Allowed: `values`, `parents`, `pages`.
    */
-  by: 'values' | 'parents'
+  by: 'values' | 'parents' | 'pages'
   /**
    * With `parents`: how many slices. Each reads the list of the parents again, and the lists of its own ones.
    *
    * Example: `16`.
    */
   slices?: number | null | undefined
+  /**
+   * With `pages`: how many. Each partition also reads the page before its first one.
+   *
+   * Example: `100`.
+   */
+  pages?: number | null | undefined
 }
 
 export interface EndpointConfig {
@@ -1962,7 +1968,7 @@ export interface EndpointConfig {
    * Example: `["version","comments_count"]`.
    */
   changed_by?: string | readonly string[] | null | undefined
-  /** How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent needs a `primary_key`. */
+  /** How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent, or the list itself with `pages`, needs a `primary_key`. */
   partition?: PartitionConfig | null | undefined
   /**
    * What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, also if it has no such field · `omit`: leave out the parameter, header or member of the body. Without `on_null` the run fails too, but a member of a JSON body that is nothing but the placeholder is sent as null.

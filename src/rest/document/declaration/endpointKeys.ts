@@ -69,28 +69,36 @@ const job = strictObject(() => ({
   total_path: key(name, 'JSONPath of the number of records in the last status. It is compared with what arrives.'),
 })).meta({ id: 'job', description: 'An export that is ordered, waited for and downloaded.' })
 
+/** More pages of one load would be a load without partitions. */
+const MOST_PAGES_OF_PARTITION = 100_000
+
 /** How a backfill cuts the lists of a resource that has no cursor. */
 const partition = strictObject(() => ({
   by: required(z.enum(PARTITIONINGS), {
     description:
-      'What a partition is. `values`: one record of the parent, which is a list in the file (`records`) · `parents`: a slice of the records of the parent, by their keys.',
+      'What a partition is. `values`: one record of the parent, which is a list in the file (`records`) · `parents`: a slice of the records of the parent, by their keys · `pages`: so many pages of the list itself, whose answers tell its length.',
   }),
   slices: key(z.int().min(1).max(MOST_SLICES), {
     description:
       'With `parents`: how many slices. Each reads the list of the parents again, and the lists of its own ones.',
     examples: [16],
   }),
+  pages: key(z.int().min(2).max(MOST_PAGES_OF_PARTITION), {
+    description: 'With `pages`: how many. Each partition also reads the page before its first one.',
+    examples: [100],
+  }),
 }))
-  .superRefine(({ by, slices }, context) => {
-    const problem = sliceProblem(by, slices ?? undefined)
-    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['slices'], message: problem })
+  .superRefine(({ by, slices, pages }, context) => {
+    for (const [key, owner, value, what] of [
+      ['slices', 'parents', slices, 'in how many slices the parents are read'],
+      ['pages', 'pages', pages, 'how many pages a partition has'],
+    ] as const) {
+      if ((value == null) === (by !== owner)) continue
+      const message = value == null ? `is missing: ${what}` : `has no meaning with \`${by}\`; leave it out`
+      context.addIssue({ code: 'custom', path: [key], message })
+    }
   })
   .meta({ id: 'partition' })
-
-function sliceProblem(by: string, slices: number | undefined): string | undefined {
-  if (by === 'parents') return slices === undefined ? 'is missing: in how many slices the parents are read' : undefined
-  return slices === undefined ? undefined : 'has no meaning with `values`: each value is a partition'
-}
 
 const onNull = ['fail', 'skip', 'omit'] as const
 
@@ -131,7 +139,7 @@ export const endpointKeys = later(() => ({
   }),
   partition: key(
     partition,
-    'How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent needs a `primary_key`.',
+    'How `sluice backfill` cuts a list that has no cursor. Each partition is a load of its own. The parent, or the list itself with `pages`, needs a `primary_key`.',
   ),
   on_null: key(z.enum(onNull), {
     description:

@@ -139,10 +139,15 @@ function partitionOf({ endpoint, where }: MergedResource, problems: Problems): E
       'cannot be combined with `read_when: parent_changed`: a partition is read as a whole; leave one out',
     )
   const path = formatPath(at)
-  // The shape is checked: slices are there with parents.
-  return partition.by === 'values'
-    ? { by: partition.by, path }
-    : { by: partition.by, slices: partition.slices ?? 1, path }
+  // The shape is checked: slices are there with parents, and pages with pages.
+  switch (partition.by) {
+    case 'values':
+      return { by: partition.by, path }
+    case 'parents':
+      return { by: partition.by, slices: partition.slices ?? 1, path }
+    case 'pages':
+      return { by: partition.by, pages: partition.pages ?? 1, path }
+  }
 }
 
 function checkReachable(

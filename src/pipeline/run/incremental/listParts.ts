@@ -1,0 +1,99 @@
+import { elements, valueAt } from '../../../json/bytes.js'
+import type { JsonObject, JsonValue } from '../../../json/value.js'
+import { type CursorRange, rangeText } from '../../../model/cursorRange.js'
+import { DataError } from '../../../model/errors.js'
+import type { CursorState } from '../../../model/pipelineState.js'
+import type { CountedList, Page, Resource } from '../../../model/source.js'
+import { identityOf } from './parentIdentity.js'
+
+/**
+ * The records at both ends of a part of a list: the one just before its first place, and the one at its last place. So
+ * two parts that meet have one in common. Every record stays on its side of that one as long as the order of the list
+ * stays, and as many are before it. If it is the same record in both parts, nothing is lost or read twice between them.
+ */
+export class PartEnds {
+  readonly #resource: Resource
+  readonly #counted: CountedList
+  readonly #range: { readonly start: number; readonly end: number }
+  #first: string | undefined
+  #last: string | undefined
+
+  constructor({ start, end }: CursorRange, resource: Resource, counted: CountedList) {
+    this.#range = { start: Number(start), end: Number(end) }
+    this.#resource = resource
+    this.#counted = counted
+  }
+
+  get range(): { readonly start: number; readonly end: number } {
+    return this.#range
+  }
+
+  /** Pages in their order, each once. */
+  take({ records, place, count }: Page): void {
+    if (place === undefined || count === 0) return
+    const { start, end } = this.#range
+    const index = (at: number): number | undefined => {
+      const from = at - place.at
+      if (this.#counted.counts === 'pages') return from === 0 ? 0 : undefined
+      return from >= 0 && from < count ? from : undefined
+    }
+    const [first, last] = [index(start - 1), index(end - 1)]
+    if (first !== undefined) this.#first = this.#identity(records, first)
+    if (last !== undefined) this.#last = this.#identity(records, last)
+  }
+
+  /** As the ledger keeps it, in the columns of a cursor. */
+  seen(): CursorState {
+    return {
+      ...(this.#first !== undefined && { initial_value: this.#first }),
+      ...(this.#last !== undefined && { last_value: this.#last }),
+      unique_hashes: [],
+    }
+  }
+
+  #identity(records: Uint8Array, index: number): string {
+    const { name, path, hints } = this.#resource
+    const span = elements(records, 0)[index]
+    const record = span === undefined ? undefined : (valueAt(records, span) as JsonObject)
+    const identity = record === undefined ? undefined : identityOf(record, hints.primaryKey ?? [])
+    if (identity !== undefined) return identity
+    const message = `a record of ${name} has no value of its primary key ${(hints.primaryKey ?? []).join(', ')}, by which parts of the list are compared; fix the primary_key`
+    throw new DataError('placeholder', message, { resource: name, path })
+  }
+}
+
+/** What is known of two ranges of a list that meet, as one. */
+export function joinedEnds(earlier: CursorState | undefined, later: CursorState | undefined): CursorState {
+  const { initial_value: first } = earlier ?? {}
+  const { last_value: last } = later ?? {}
+  return {
+    ...(first !== undefined && { initial_value: first }),
+    ...(last !== undefined && { last_value: last }),
+    unique_hashes: [],
+  }
+}
+
+/** Parts that are committed and meet, as one. */
+interface CommittedParts extends CursorRange {
+  readonly cursor: CursorState | undefined
+}
+
+/** Why records at an end of a part may be missing: the list moved between this part and one beside it. Undefined: it did not. */
+export function movedBeside(
+  part: CursorRange,
+  ends: CursorState | undefined,
+  committed: readonly CommittedParts[],
+): string | undefined {
+  const isAt = (one: JsonValue, other: JsonValue): boolean => Number(one) === Number(other)
+  const moved = committed.find(
+    ({ start, end, cursor }) =>
+      (isAt(end, part.start) && isOther(cursor?.last_value, ends?.initial_value)) ||
+      (isAt(start, part.end) && isOther(cursor?.initial_value, ends?.last_value)),
+  )
+  if (moved === undefined) return undefined
+  return `the list has moved since ${rangeText(moved)} was loaded: where the two parts meet is another record now, so that records may be in neither; \`sluice run\` reads the whole list`
+}
+
+function isOther(one: unknown, other: unknown): boolean {
+  return one === undefined || one !== other
+}
