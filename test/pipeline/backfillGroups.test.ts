@@ -125,6 +125,20 @@ it.each([
   expect(await loading.backfill('visits', RANGE)).toMatchObject({ before: HOURS, loads: [] })
 })
 
+it('windows are counted on where one that is large follows windows that shared a commit', async () => {
+  const folder = await newFolder()
+  const few = hourlyVisits(12)
+  // After so many rows the next window is loaded alone.
+  const many = Array.from({ length: 20_001 }, (_, place) => ({ id: 1_000 + place, at: few[5]?.at ?? '' }))
+  const url = await jsonApi(query => between([...few, ...many], query))
+  const loading = visits(url, folder, duckdb(join(folder, 'visits.duckdb')))
+  await loading.backfill('visits', { to: '2024-01-01T12:00:00.000Z' })
+  const numbers = await rows(loading, 'SELECT commit_number AS n FROM _sluice_windows ORDER BY 1')
+  expect(numbers).toEqual(few.map((_, place) => ({ n: BigInt(place + 1) })))
+  const state = await loading.dataset().state()
+  expect(state?.sources?.rest_api?.resources?.visits?.incremental?.at?.last_value).toBe(few.at(-1)?.at)
+})
+
 it('types are as if each window were committed before the next one is read', async () => {
   const value = (hour: number): unknown => {
     if (hour % 50 === 20) return `text ${hour}`

@@ -176,8 +176,8 @@ it.each(engines)(
       },
     })
     expect(most).toBe(READERS)
-    // A commit reads the windows that are new to this process, not all of them.
-    expect(ledgerReads.length).toBeGreaterThanOrEqual(DAYS - 1)
+    // A commit reads the windows that are new to this process, not all of them. It may hold several.
+    expect(ledgerReads.length).toBeGreaterThan(1)
     expect(ledgerReads.filter(sql => !sql.includes('"commit_number" >'))).toHaveLength(1)
     const numbers = await loading.dataset().table('_sluice_windows').orderBy('commit_number').rows()
     expect(numbers.map(({ commit_number }) => Number(commit_number))).toEqual(loads.map((_, place) => place + 1))

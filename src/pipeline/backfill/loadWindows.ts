@@ -132,6 +132,7 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
     lastRead: undefined,
     ends: new Set(),
     areSmall: false,
+    areGrouped: false,
   }
   // Others may be at work in this folder.
   if (!isShared(options)) await forgetJournals(backfilling)
@@ -292,6 +293,8 @@ interface Progress {
   lastRead: Promise<void> | undefined
   /** The ends of windows that are under way. */
   readonly ends: Set<Promise<void>>
+  /** The window before was not loaded alone: the ledger may not know it yet. */
+  areGrouped: boolean
   /** The window before was so quick, and had so few rows, that a commit for each costs more than reading. */
   areSmall: boolean
 }
@@ -318,7 +321,9 @@ async function loaded(
   if (isAlone) {
     await committed(reading, progress)
     session.ahead = undefined
+    if (progress.areGrouped) await lookAnew(reading)
   }
+  progress.areGrouped = !isAlone
   const beganMs = clock.now()
   let seen: CursorState | undefined
   let isRead = (): void => {}
@@ -393,6 +398,12 @@ async function loaded(
       durationMs: Math.ceil((nowMs - progress.startedMs) * queue.share),
     },
   }
+}
+
+/** Takes note of all windows that are committed. One that is loaded alone does not look while it is committed. */
+async function lookAnew({ setup, session: { connection, ledger } }: Backfilling): Promise<void> {
+  const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
+  if (state !== undefined) await ledger.look(connection, state)
 }
 
 /** Whether a backfill that ended within the window has left pages of it. */
