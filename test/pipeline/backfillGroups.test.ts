@@ -16,7 +16,7 @@ import {
 import { extensions } from '../destinations/lakeExtensions.js'
 import { between, hourlyVisits, jsonApi, type Visit } from './hourlyVisits.js'
 
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000 })
 
 const HOURS = 120
 const RANGE = { to: '2024-01-06T00:00:00.000Z' } as const satisfies BackfillOptions
