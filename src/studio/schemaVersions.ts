@@ -34,11 +34,9 @@ const LOOKED_AT_LOADS = 20
 /** How the stored schema differs from its lock, and what the contract refused of the last loads. */
 export async function schemaDrift(pipeline: Pipeline): Promise<SchemaDrift> {
   const dataset = pipeline.dataset()
-  const [locked, schema, loads] = await Promise.all([
-    readLock(pipeline.schema),
-    dataset.schema(),
-    dataset.history({ limit: LOOKED_AT_LOADS, pipeline: pipeline.name }),
-  ])
+  const locked = await readLock(pipeline.schema)
+  const schema = await dataset.schema()
+  const loads = await dataset.history({ limit: LOOKED_AT_LOADS, pipeline: pipeline.name })
   const now = schema === undefined ? new Map() : lockedTables(schema)
   return {
     ...(locked !== undefined && { sinceLock: lockChanges(locked, now).map(describeLockChange) }),

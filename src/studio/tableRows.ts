@@ -141,11 +141,8 @@ export async function distribution(
   const one = async (sql: string, limit?: number): Promise<readonly (readonly Cell[])[]> =>
     (await queryRows(pipeline, sql, { limit, signal })).rows
   const some = `SELECT 1 FROM ${doubleQuoted(table)} LIMIT ${SAMPLED_ROWS + 1}`
-  // At the same time, so that the database is opened once.
-  const [types, [counted]] = await Promise.all([
-    engineColumns(pipeline, table, signal),
-    one(`SELECT count(*) FROM (${some}) AS counted`),
-  ])
+  const types = await engineColumns(pipeline, table, signal)
+  const [counted] = await one(`SELECT count(*) FROM (${some}) AS counted`)
   const type = types.get(column)
   if (type === undefined) throw new QueryError(`the table has no column ${column}`)
   const isSample = Number(counted?.[0]) > SAMPLED_ROWS
@@ -159,13 +156,13 @@ export async function distribution(
     : isTimeType(type)
       ? secondsOf(name, type)
       : undefined
-  const [[facts], top, binsFound] = await Promise.all([
-    one(
-      `SELECT count(*), count(*) - count(${name}), count(DISTINCT ${asText}), min(${asText}), max(${asText}) FROM ${from}`,
-    ),
-    one(`SELECT ${asText}, count(*) FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${TOP}`),
-    measured === undefined ? [] : one(bins(measured, from)),
-  ])
+  const [facts] = await one(
+    `SELECT count(*), count(*) - count(${name}), count(DISTINCT ${asText}), min(${asText}), max(${asText}) FROM ${from}`,
+  )
+  const top = await one(
+    `SELECT ${asText}, count(*) FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${TOP}`,
+  )
+  const binsFound = measured === undefined ? [] : await one(bins(measured, from))
   const [seen = 0, nulls = 0, distinct = 0, least = null, greatest = null] = facts ?? []
   return {
     rows: Number(seen),
