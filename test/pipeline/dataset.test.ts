@@ -317,6 +317,24 @@ describe('a change made by hand at the destination', () => {
     expect(await warnings(make())).toEqual([])
   })
 
+  test('a table that is gone is loaded from the beginning, although the cursor was past its rows', async () => {
+    const { url } = await testApi(({ searchParams }) => ({
+      json: NESTED().filter(({ id }) => Number(id) > Number(searchParams.get('since'))),
+    }))
+    const incremental = { cursor_path: 'id', initial_value: 0, start_param: 'since', range_start: 'open' }
+    const endpoint = { path: url, incremental, paginator: 'single_page' }
+    const { make, file } = await things(undefined, { primary_key: 'id', write_disposition: 'append', endpoint })
+    await make().run()
+    expect((await make().run()).rows).toEqual({ things: 0, things__tags: 0 })
+    await sql(file, 'DROP TABLE ds.things', 'DROP TABLE ds.things__tags')
+    const found = await warnings(make())
+    expect(found[0]).toMatch(/Table things is gone .* things is read from the beginning/)
+    expect(await make().dataset().table('things').count()).toBe(3)
+    expect(await make().dataset().table('things__tags').count()).toBe(6)
+    expect(await warnings(make())).toEqual([])
+    expect(await make().dataset().table('things').count()).toBe(3)
+  })
+
   test('a column that refuses nulls is noticed before the load fails on it', async () => {
     const { make, file } = await things(NESTED, MERGED)
     await make().run()

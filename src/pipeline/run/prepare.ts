@@ -52,7 +52,10 @@ export async function prepareSchema(
   connection: Connection,
   committed: Beginning | undefined,
   roots: readonly PlannedResource[],
-  options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'>,
+  options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'> & {
+    /** The run may read a resource from the beginning again. Neither a window of a backfill nor a replay can. */
+    readonly mayReadAnew?: boolean | undefined
+  },
 ): Promise<Prepared> {
   const { source, destination } = setup
   const committedSchema = storedSchema(committed)
@@ -75,7 +78,7 @@ export async function prepareSchema(
       schemaName: source.name,
       destinationType: destination.capabilities.dltType,
     })
-  const begun = refresh(options.refresh, { stored, fresh, state, roots, source, naming })
+  let begun = refresh(options.refresh, { stored, fresh, state, roots, source, naming })
   if (options.refresh === 'drop_sources') warnOfStrangers(stored, roots, options.onEvent)
   refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots), destination.capabilities.tableFormats)
   adoptConvention(begun.schema, naming)
@@ -84,7 +87,13 @@ export async function prepareSchema(
   if (committed !== undefined && committed.isAhead !== true && committedSchema !== undefined) {
     const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
     const tables = committed.tables ?? (await connection.inspect())
-    warnOfChanges(setup, tables, committedSchema, forgotten, options.onEvent ?? (() => {}))
+    const { caseSensitive } = destination.capabilities
+    const differences = inspectDifferences(committedSchema, tables, { caseSensitive }).filter(
+      ({ table }) => !forgotten.has(table),
+    )
+    const anew = readAnew(begun, options.mayReadAnew === true ? differences : [], { roots, source, naming })
+    warnOfChanges(differences, anew, options.onEvent ?? (() => {}))
+    begun = { ...begun, state: [...anew.values()].flat().reduce(forgetCursors(source), begun.state) }
   }
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
@@ -148,28 +157,55 @@ function tableUses(
   return uses
 }
 
+/**
+ * By root table that is gone: the resources that are read from the beginning again, because their cursors are past rows that went
+ * with it. A child of a resource with a cursor is not: only some of its lists would be read.
+ */
+function readAnew(
+  { schema, state }: Pick<Prepared, 'schema' | 'state'>,
+  differences: readonly SchemaDifference[],
+  { roots, source, naming }: Pick<RefreshInput, 'roots' | 'source' | 'naming'>,
+): ReadonlyMap<string, readonly string[]> {
+  const missing = new Set(differences.filter(({ kind }) => kind === 'missing_table').map(({ table }) => table))
+  const anew = new Map<string, string[]>()
+  const look = ({ resource, loaded, children }: PlannedResource): void => {
+    const { name } = resource
+    const own = tablesOfResources(schema, [name], source, naming).filter(
+      table => schema.tables.get(table)?.parent === undefined,
+    )
+    const isGone = loaded && own.length > 0 && own.every(table => missing.has(table))
+    const hasCursor = withoutCursors(state, source.name, name) !== state
+    if (isGone && hasCursor) for (const table of own) anew.set(table, [...(anew.get(table) ?? []), name])
+    if (!hasCursor || isGone) children.forEach(look)
+  }
+  if (missing.size > 0) roots.forEach(look)
+  return anew
+}
+
+function forgetCursors({ name }: Source): (state: PipelineState, resource: string) => PipelineState {
+  return (state, resource) => withoutCursors(state, name, resource)
+}
+
 function warnOfChanges(
-  { destination }: PipelineSetup,
-  tables: Awaited<ReturnType<Connection['inspect']>>,
-  schema: ReadonlySchema,
-  forgotten: ReadonlySet<string>,
+  differences: readonly SchemaDifference[],
+  anew: ReadonlyMap<string, readonly string[]>,
   emit: (event: RunEvent) => void,
 ): void {
-  const { caseSensitive } = destination.capabilities
-  for (const difference of inspectDifferences(schema, tables, { caseSensitive })) {
-    if (forgotten.has(difference.table)) continue
+  for (const difference of differences) {
     emit({
       type: 'warning',
       code: 'schema_changed_at_destination',
-      message: `${describeDifference(difference)}${consequence(difference)}`,
+      message: `${describeDifference(difference)}${consequence(difference, anew.get(difference.table))}`,
     })
   }
 }
 
-function consequence({ kind }: SchemaDifference): string {
+function consequence({ kind }: SchemaDifference, anew: readonly string[] | undefined): string {
   switch (kind) {
     case 'missing_table':
-      return '; it is made again for the rows of this load, earlier rows are not loaded again without a full refresh'
+      return anew === undefined
+        ? '; it is made again for the rows of this load, earlier rows are not loaded again without a full refresh'
+        : `; ${anew.join(', ')} is read from the beginning, so that it has all rows again`
     case 'missing_column':
       return '; it is made again when a load has rows for its table, earlier values are not loaded again without a full refresh'
     case 'not_null':

@@ -153,7 +153,8 @@ async function runConnected(begun: Run & { readonly connection: Connection }): P
   const settled = await settleCommitted(begun)
   if (settled !== undefined) return settled
   if (begun.window !== undefined) await refuseLoaded(begun, begun.window, committed?.state)
-  const prepared = await prepareSchema(setup, connection, committed, begun.roots, options)
+  const mayReadAnew = begun.window === undefined
+  const prepared = await prepareSchema(setup, connection, committed, begun.roots, { ...options, mayReadAnew })
   const roots = withTableDispositions(begun.roots, prepared.naming)
   const now = { ...begun, roots }
   if (now.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
