@@ -521,6 +521,12 @@ describe('XML', () => {
     ['an unknown entity', '<a>&x;</a>', { data_selector: 'a' }, 'undefined entity'],
     ['endless depth', '<a>'.repeat(100_000), { data_selector: 'a' }, 'more than 200 deep'],
     [
+      'endless attributes',
+      `<r ${Array.from({ length: 10_001 }, (_, index) => `a${index}=""`).join(' ')}/>`,
+      { data_selector: 'r' },
+      'more than 10000 attributes',
+    ],
+    [
       'an attribute and an element of one name',
       '<a b="1"><b>2</b></a>',
       { data_selector: 'a' },

@@ -11,6 +11,8 @@ export interface XmlEvents {
 
 /** Deeper elements are an attack, or a mistake. */
 const DEEPEST = 200
+/** An element with more attributes is an attack: a small archive can hold millions. */
+const MOST_ATTRIBUTES = 10_000
 const CHUNK_BYTES = 1 << 20
 
 /**
@@ -21,6 +23,7 @@ export async function readXml(bytes: Uint8Array, events: XmlEvents, format = 'XM
   const { SaxesParser } = await import('saxes')
   const parser = new SaxesParser({ xmlns: false, position: true })
   let depth = 0
+  let attributesOfElement = 0
   const refuse = (problem: string): never => {
     throw new BodyFormatError(format, problem)
   }
@@ -28,7 +31,12 @@ export async function readXml(bytes: Uint8Array, events: XmlEvents, format = 'XM
     if (text.includes('[')) refuse('its document type defines entities, which are refused')
   })
   parser.on('error', error => refuse(error.message.replace(/\.$/, '')))
+  parser.on('attribute', () => {
+    if (++attributesOfElement > MOST_ATTRIBUTES)
+      refuse(`one of its elements has more than ${MOST_ATTRIBUTES} attributes`)
+  })
   parser.on('opentag', ({ name, attributes }) => {
+    attributesOfElement = 0
     if (++depth > DEEPEST) refuse(`its elements are more than ${DEEPEST} deep`)
     events.open(name, attributes)
   })
