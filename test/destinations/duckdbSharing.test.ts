@@ -52,12 +52,24 @@ describe('a file that the same process has open', () => {
     }
     await expect(made.run()).rejects.toMatchObject(refusal)
     await expect(count()).rejects.toMatchObject(refusal)
+    // The second one does not open it beside the first, which still looks.
+    for (const both of await Promise.allSettled([count(), count()])) expect(both).toMatchObject({ reason: refusal })
     await app.connection.run('INSERT INTO notes VALUES (2); CHECKPOINT')
     app.close()
     await made.run()
     expect(await count()).toBe(ROWS.length)
     const after = await opened('create', path)
     expect((await after.connection.runAndReadAll('SELECT count(*)::INTEGER FROM notes')).getRows()).toEqual([[2]])
+  })
+
+  test.skipIf(process.platform === 'win32')('in an instance that is just being closed is waited for', async () => {
+    const { path, made, count } = await shop()
+    await made.run()
+    const app = await opened('create', path)
+    const counted = count()
+    // Long enough to be noticed, and short beside the time that is allowed.
+    setTimeout(app.close, 200)
+    expect(await counted).toBe(ROWS.length)
   })
 
   test.skipIf(process.platform === 'win32')(

@@ -57,6 +57,9 @@ const writers = new Map<string, Promise<unknown>>()
 /** How often each file is open in this process. */
 const opened = new Map<string, number>()
 
+/** By file of this process: the look whether the host program has it open. */
+const looking = new Map<string, Promise<boolean>>()
+
 /** Called before this process opens another connection to a file. */
 const sharing = new Map<string, () => Promise<void>>()
 
@@ -108,7 +111,13 @@ async function openAtOnce(path: string): Promise<Database> {
     return others === 0
   }
   try {
-    const isHosts = !isOurs && !isNew && (await isHeldByHost(place))
+    if (!isOurs && !isNew)
+      looking.set(
+        place,
+        isHeldByHost(place).finally(() => looking.delete(place)),
+      )
+    // Whoever opens the file meanwhile waits too: it may turn out to be open in another instance.
+    const isHosts = (await looking.get(place)) === true
     await sharing.get(place)?.()
     // One instance for each file and process: a second one would not see the writes of the first.
     const database = await open(place, async () => driver().DuckDBInstance.fromCache(place))
@@ -138,15 +147,23 @@ async function openAtOnce(path: string): Promise<Database> {
   }
 }
 
+/** An instance that nobody uses any more is closed within this time, in a thread of DuckDB or with a collection of garbage. */
+const LONGEST_CLOSING_MS = 500
+const CLOSING_STEP_MS = 20
+
 /**
  * Whether the host program has this file open already, in the shared instance. Fails if it uses another instance.
  * System locks do not separate two instances of one process, and each would overwrite the other.
  */
 async function isHeldByHost(place: string): Promise<boolean> {
   const file = await identityOf(place)
-  if (file === undefined || openings(file) === 0) return false
-  if (await isInCache(place)) return true
-  throw heldTwice(place)
+  if (file === undefined) return false
+  for (let waitedMs = 0; openings(file) > 0; waitedMs += CLOSING_STEP_MS) {
+    if (await isInCache(place)) return true
+    if (waitedMs >= LONGEST_CLOSING_MS) throw heldTwice(place)
+    await setTimeout(CLOSING_STEP_MS)
+  }
+  return false
 }
 
 /**
