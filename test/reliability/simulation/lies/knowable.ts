@@ -102,7 +102,8 @@ function traceInOrder(declared: Style, given: readonly Answer[], known: Known): 
     // The list of a parent that came twice is read twice.
     at = style.way === 'single_page' && told.next == null ? 0 : at + (told.list?.length ?? 0)
   }
-  if (style.way === 'keyset' && !known.rereads && filled > 1 && haveTies(style, arrived))
+  const mayMissTies = style.way === 'keyset' && !known.rereads && haveTies(style, arrived)
+  if (mayMissTies && passesTies(style, inOrder, known) && !isTotalReached(style, inOrder, arrived.length, known))
     return 'records with one value, of which those behind a page are not asked for'
   return known.isOnePage || hasEnded(style, inOrder, arrived.length, known)
     ? undefined
@@ -158,15 +159,19 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
   if (known.endsShort && (told.list?.length ?? 0) < asked.size) return true
   if (style.way === 'keyset' && known.rereads && !isEmpty(told) && isKnown(answers, told))
     return (told.list?.length ?? 0) < known.longestPage
-  // A `count` beside one page may be that of the page.
-  const isTotal = style.total !== 'count' || answers.length > 1 || known.namesTotal
-  if (isTotal && answers.some(one => one.told.total === records)) return true
+  if (isTotalReached(style, answers, records, known)) return true
   if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
   if (told.pages !== undefined && asked.start + asked.size >= told.pages * style.size) return true
   return (
     told.next === undefined &&
     (known.endsMissing || known.sawNext || answers.some(one => typeof one.told.next === 'string'))
   )
+}
+
+/** Whether a total tells that all records arrived. A `count` beside one page may be that of the page. */
+function isTotalReached({ total }: Style, answers: readonly Answer[], records: number, known: Known): boolean {
+  const isTotal = total !== 'count' || answers.length > 1 || known.namesTotal
+  return isTotal && answers.some(one => one.told.total === records)
 }
 
 /** Whether nothing lies between the last records and an empty page behind them. */
@@ -192,6 +197,16 @@ function behind(style: Style, things: readonly Thing[], value: number): number {
 
 function haveTies(style: Style, things: readonly Thing[]): boolean {
   return new Set(things.map(thing => keyOf(style, thing))).size < things.length
+}
+
+/** Whether the value at the end of a full page was passed, so that more records with it may be behind that page. */
+function passesTies(style: Style, answers: readonly Answer[], { longestPage }: Known): boolean {
+  return answers.some(({ asked }, index) => {
+    const { list } = answers[index - 1]?.told ?? {}
+    const last = list?.at(-1)
+    if (last === undefined || (list?.length ?? 0) < longestPage) return false
+    return !style.isInclusive && asked.after === keyOf(style, last)
+  })
 }
 
 /** An empty list, or null in its place. */
