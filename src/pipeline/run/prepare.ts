@@ -205,7 +205,7 @@ function consequence({ kind }: SchemaDifference, anew: readonly string[] | undef
     case 'missing_table':
       return anew === undefined
         ? '; it is made again for the rows of this load, earlier rows are not loaded again without a full refresh'
-        : `; ${anew.join(', ')} is read from the beginning, so that it has all rows again`
+        : `; ${anew.join(', ')} is read from the beginning`
     case 'missing_column':
       return '; it is made again when a load has rows for its table, earlier values are not loaded again without a full refresh'
     case 'not_null':
