@@ -1,15 +1,15 @@
-import { duckdb, pipeline, postgres, restApi } from 'sluice'
+import { duckdb, pipeline, restApi } from 'sluice'
 import { reportRun } from './report.mjs'
 
 /**
- * One load by Sluice in a process of its own: `load.mjs <document> <destination> <home> [options of the run]`, documents and options as
+ * One load by Sluice in a process of its own: `load.mjs <document> <database> <home> [options of the run]`, documents and options as
  * JSON. Prints what it cost, as JSON; the time begins with the call and ends when the load is committed.
  */
-const [document = '{}', destination = '', home = '', options = '{}'] = process.argv.slice(2)
+const [document = '{}', database = '', home = '', options = '{}'] = process.argv.slice(2)
 const load = pipeline({
   name: 'bench',
   source: restApi(JSON.parse(document)),
-  destination: destination.startsWith('postgres:') ? postgres(destination) : duckdb(destination),
+  destination: duckdb(database),
   dataset: 'bench',
   home,
 })

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { type ImportedFile, importPipeline, loadPipelineFile } from '../src/index.js'
+import { ended, firstLine } from './simulationProcess.js'
 
 /** Longer than any manifest takes on a slow machine. */
 const LONGEST_MS = 600_000
@@ -311,29 +312,4 @@ async function imported(text: string, file: string): Promise<ImportedFile> {
   const [pipeline] = pipelines
   if (pipeline === undefined) throw new Error(`${file} becomes no pipeline`)
   return pipeline
-}
-
-function firstLine(child: ChildProcess): Promise<{ readonly line: string | undefined; readonly errors: string }> {
-  return new Promise(resolve => {
-    let [line, errors] = ['', '']
-    child.stderr?.on('data', (chunk: Buffer) => {
-      errors = `${errors}${chunk.toString()}`.slice(-4000)
-    })
-    child.stdout?.on('data', (chunk: Buffer) => {
-      line += chunk.toString()
-      const found = line.split('\n').find(one => one.startsWith('{"environment"'))
-      if (found !== undefined && line.endsWith('\n')) resolve({ line: found, errors })
-    })
-    child.on('close', () => resolve({ line: undefined, errors }))
-  })
-}
-
-/** What the simulation found odd while Sluice read. */
-async function ended(api: ChildProcess, folder: string): Promise<readonly string[]> {
-  if (api.exitCode !== null || api.signalCode !== null)
-    return ['the simulation ended early; it may have taken too long']
-  const closed = new Promise(resolve => api.on('close', resolve))
-  api.stdin?.end()
-  await closed
-  return JSON.parse(readFileSync(join(folder, 'odd.json'), 'utf8')) as readonly string[]
 }

@@ -7,12 +7,13 @@
  * never committed; with names only those that contain one. dlt executes them: read them first, and leave them no
  * network, as above. Scripts that dlt itself cannot run here do not count. `compare-dlt.py` simulates the API.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { importPipeline, loadPipelineFile } from '../src/index.js'
+import { ended, firstLine } from './simulationProcess.js'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -154,29 +155,4 @@ function valuesIn(text: string, origin: string): Record<string, string> {
       /url|endpoint|host/i.test(name) ? `${origin}/h/${(name.split('__').at(-1) ?? name).toLowerCase()}` : 'value',
     ]),
   )
-}
-
-function firstLine(child: ChildProcess): Promise<{ readonly line: string | undefined; readonly errors: string }> {
-  return new Promise(resolve => {
-    let [line, errors] = ['', '']
-    child.stderr?.on('data', (chunk: Buffer) => {
-      errors = `${errors}${chunk.toString()}`.slice(-4000)
-    })
-    child.stdout?.on('data', (chunk: Buffer) => {
-      line += chunk.toString()
-      const found = line.split('\n').find(one => one.startsWith('{"environment"'))
-      if (found !== undefined && line.endsWith('\n')) resolve({ line: found, errors })
-    })
-    child.on('close', () => resolve({ line: undefined, errors }))
-  })
-}
-
-/** What the simulation found odd while Sluice read. */
-async function ended(api: ChildProcess, folder: string): Promise<readonly string[]> {
-  if (api.exitCode !== null || api.signalCode !== null)
-    return ['the simulation ended early; it may have taken too long']
-  const closed = new Promise(resolve => api.on('close', resolve))
-  api.stdin?.end()
-  await closed
-  return JSON.parse(readFileSync(join(folder, 'odd.json'), 'utf8')) as readonly string[]
 }

@@ -81,14 +81,7 @@ test('a process that is killed while it renews a token leaves the old one, and t
     granted += 1
     return { json: { access_token: `access-${granted}`, refresh_token: `refresh-${granted}`, expires_in: 3600 } }
   })
-  const auth = {
-    type: 'oauth2_refresh_token',
-    access_token_url: `${server.origin}/token`,
-    client_id: 'client',
-    client_auth: 'none',
-    refresh_token: 'refresh-0',
-  }
-  const job = { url: server.origin, auth, home, rounds: 1 }
+  const job = jobOf(server.origin, home)
   expect(await renewing(job)).toBe('1\n')
   const killed = spawn(process.execPath, [renewer, JSON.stringify(job)], { stdio: 'ignore' })
   const ended = new Promise(resolve => killed.once('close', (_code, signal) => resolve(signal)))
@@ -98,6 +91,18 @@ test('a process that is killed while it renews a token leaves the old one, and t
   expect(await renewing(job)).toBe('1\n')
   expect(sent).toEqual(['refresh-0', 'refresh-1', 'refresh-1'])
 })
+
+/** One renewal at a server whose first refresh token is `refresh-0`. */
+function jobOf(url: string, home: string) {
+  const auth = {
+    type: 'oauth2_refresh_token',
+    access_token_url: `${url}/token`,
+    client_id: 'client',
+    client_auth: 'none',
+    refresh_token: 'refresh-0',
+  }
+  return { url, auth, home, rounds: 1 }
+}
 
 describe('a process that is killed between the answer and its place on the disk', { timeout: 180_000 }, () => {
   /** Takes the newest refresh token alone, or the one before it too, as servers with a time of grace do. */
@@ -115,14 +120,7 @@ describe('a process that is killed between the answer and its place on the disk'
       granted += 1
       return { json: { access_token: `access-${granted}`, refresh_token: `refresh-${granted}`, expires_in: 3600 } }
     })
-    const auth = {
-      type: 'oauth2_refresh_token',
-      access_token_url: `${server.origin}/token`,
-      client_id: 'client',
-      client_auth: 'none',
-      refresh_token: 'refresh-0',
-    }
-    const job = { url: server.origin, auth, home, rounds: 1 }
+    const job = jobOf(server.origin, home)
     const kept = async (): Promise<unknown> => {
       const folder = join(home, '.sluice', 'tokens')
       const [name = ''] = await readdir(folder)

@@ -74,15 +74,13 @@ export async function textsToParquet(
   try {
     const connection = await instance.connect()
     try {
-      let columns: RowsOfTexts['columns'] = []
-      let place = ''
+      let columns: RowsOfTexts['columns'] | undefined
       for await (const batch of batches) {
-        if (place === '') {
-          ;({ columns } = batch)
-          place = 'given'
+        if (columns === undefined) {
+          columns = batch.columns
           await connection.run(`CREATE TABLE given (${columns.map((_, index) => `c${index} VARCHAR`).join(', ')})`)
         }
-        const appender = await connection.createAppender(place)
+        const appender = await connection.createAppender('given')
         for (const row of batch.rows) {
           for (const text of row) {
             if (text === null) appender.appendNull()
@@ -93,7 +91,7 @@ export async function textsToParquet(
         appender.closeSync()
       }
       const typed = await Promise.all(
-        columns.map(async ({ name, type }, index) => {
+        (columns ?? []).map(async ({ name, type }, index) => {
           const expression = await typedText(connection, `c${index}`, typeOf(type))
           return `${expression} AS ${doubleQuoted(name)}`
         }),

@@ -78,12 +78,13 @@ export async function prepareSchema(
       schemaName: source.name,
       destinationType: destination.capabilities.dltType,
     })
-  let begun = refresh(options.refresh, { stored, fresh, state, roots, source, naming })
+  const begun = refresh(options.refresh, { stored, fresh, state, roots, source, naming })
   if (options.refresh === 'drop_sources') warnOfStrangers(stored, roots, options.onEvent)
   refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots), destination.capabilities.tableFormats)
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
+  let begunState = begun.state
   if (committed !== undefined && committed.isAhead !== true && committedSchema !== undefined) {
     const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
     const tables = committed.tables ?? (await connection.inspect())
@@ -93,7 +94,7 @@ export async function prepareSchema(
     )
     const anew = readAnew(begun, options.mayReadAnew === true ? differences : [], { roots, source, naming })
     warnOfChanges(differences, anew, options.onEvent ?? (() => {}))
-    begun = { ...begun, state: [...anew.values()].flat().reduce(forgetCursors(source), begun.state) }
+    for (const name of [...anew.values()].flat()) begunState = withoutCursors(begunState, source.name, name)
   }
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
@@ -102,7 +103,7 @@ export async function prepareSchema(
     naming,
     ...begun,
     declared,
-    state: withSchemaName(begun.state, source.name),
+    state: withSchemaName(begunState, source.name),
     imported,
     locked,
     committed,
@@ -180,10 +181,6 @@ function readAnew(
   }
   if (missing.size > 0) roots.forEach(look)
   return anew
-}
-
-function forgetCursors({ name }: Source): (state: PipelineState, resource: string) => PipelineState {
-  return (state, resource) => withoutCursors(state, name, resource)
 }
 
 function warnOfChanges(

@@ -120,7 +120,7 @@ export function envelopeOf(
       rangeClaim(headers, least) ??
       paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
       claim(hints.filter(isTotal), 'total', least),
-    isEmptyList: saysEmpty(headers) || hints.some(hint => isTotalOfAll(hint) && wholeNumber(hint.value) === 0),
+    isEmptyList: haveTotalOfNone(inHeaders) || haveTotalOfNone(hints),
     count: claim(
       hints.filter(hint => !isTotal(hint)),
       'total',
@@ -147,7 +147,11 @@ export function envelopeOf(
 
 /** Whether headers say that the list has no records. */
 export function saysEmpty(headers: Readonly<Record<string, string>>): boolean {
-  return headerHints(headers).some(hint => hint.kind === 'total' && isTotalOfAll(hint) && wholeNumber(hint.value) === 0)
+  return haveTotalOfNone(headerHints(headers))
+}
+
+function haveTotalOfNone(hints: readonly PagingHint[]): boolean {
+  return hints.some(hint => isTotalOfAll(hint) && wholeNumber(hint.value) === 0)
 }
 
 function isTotalOfAll(hint: PagingHint): boolean {
