@@ -73,10 +73,24 @@ interface TableFiles {
   tail: Promise<void>
 }
 
+const MOST_ATTEMPTS = 10
+
+/** Makes a folder that only this user may enter. Loads that end remove the empty ones above it, maybe just now. */
+export async function makeOwnFolder(folder: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === MOST_ATTEMPTS) throw error
+    }
+  }
+}
+
 /** Creates the folder. Removes what an earlier attempt left in it. */
 export async function openStagingFolder(folder: string): Promise<StagingFolder> {
   await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeOwnFolder(folder)
   const tables = new Map<string, TableFiles>()
   let files = 0
 

@@ -15,6 +15,7 @@ import {
 import { dirname, join, resolve, sep } from 'node:path'
 import { DestinationError } from '../../../model/errors.js'
 import { nodeCrypto } from '../../../model/nodeCrypto.js'
+import { makeOwnFolder } from '../../duckdb/duckdbStaging.js'
 import type { LocalFile, Storage } from './storage.js'
 
 /** Staging folder under the root. Its name starts with a dot, which no table's name does. */
@@ -60,7 +61,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     const folder = draftsOf(drafts)
     const path = join(folder, name)
     const write = async (): Promise<void> => {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await makeOwnFolder(folder)
       await (content instanceof Uint8Array ? writeFile(path, content) : copyFile(content.path, path))
     }
     // Another caller that finishes removes the empty folder, maybe just now.
@@ -86,7 +87,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     async stagingDir() {
       // Who may enter the dataset is decided by the umask alone, and nobody may enter what is staged.
       if (stagingDir === undefined) await ensureFolder(place)
-      await mkdir(staging, { recursive: true, mode: 0o700 })
+      await makeOwnFolder(staging)
       return staging
     },
     async put(key, content, { onlyIfAbsent = false, drafts = 'any' } = {}) {
