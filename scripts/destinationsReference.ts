@@ -1,9 +1,9 @@
 import { destinationForms } from '../src/config/destinations.js'
 import { duckdbCapabilities } from '../src/destinations/duckdb/duckdbDialect.js'
 import { ducklakeCapabilities } from '../src/destinations/ducklake/ducklakeDialect.js'
-import { type FileFormat, fileFormats } from '../src/destinations/objects/format/formats.js'
+import { filesCapabilities } from '../src/destinations/objects/filesCapabilities.js'
+import { COMPRESSIONS } from '../src/destinations/objects/format/fileEncoding.js'
 import { DEFAULT_LAYOUT } from '../src/destinations/objects/format/layout.js'
-import { filesCapabilities } from '../src/destinations/objects/objects.js'
 import { postgresCapabilities } from '../src/destinations/postgres/postgresDialect.js'
 import type { Capabilities } from '../src/model/destination.js'
 import { ducklakeSection } from './ducklakeReference.js'
@@ -92,9 +92,8 @@ function refusals(): string {
 }
 
 function filesSection(): string {
-  const formats: readonly FileFormat[] = Object.values(fileFormats)
-  const table = formats.map(
-    ({ name, compressions }, index) =>
+  const table = Object.entries(COMPRESSIONS).map(
+    ([name, compressions], index) =>
       `| \`${name}\`${index === 0 ? ' (default)' : ''} | ${compressions.map(one => `\`${one}\``).join(', ')} |`,
   )
   return `## Files and buckets

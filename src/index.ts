@@ -17,7 +17,7 @@ export {
 } from './config/restApi.js'
 export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
 export type { DucklakeOptions } from './destinations/ducklake/lake.js'
-export type { Compression, FileFormatName } from './destinations/objects/format/formats.js'
+export type { Compression, FileFormatName } from './destinations/objects/format/fileEncoding.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
 export type { S3CredentialProvider, S3Credentials, S3Options } from './destinations/objects/storage/s3Identity.js'
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'

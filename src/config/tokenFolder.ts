@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { systemFiles } from '../journal/journal.js'
-import { lockPipeline, type PipelineLock } from '../journal/lock.js'
+import { systemFiles } from '../journal/fileSystem.js'
+import type { PipelineLock } from '../journal/lock.js'
 import { DestinationError, RequestError, SluiceError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
 import type { TokenStore } from '../rest/auth/authenticator.js'
@@ -34,6 +34,7 @@ export function tokenFolder(place: string, { now, sleep, random }: Clock): Token
     }
   }
   const lock = async (name: string, signal: AbortSignal): Promise<PipelineLock> => {
+    const { lockPipeline } = await import('../journal/lock.js')
     const since = now()
     for (let looks = 0; ; looks++) {
       try {

@@ -1,5 +1,4 @@
-import type { Files } from '../journal/fileSystem.js'
-import { systemFiles } from '../journal/journal.js'
+import { type Files, systemFiles } from '../journal/fileSystem.js'
 import type { Destination } from '../model/destination.js'
 import { AbortError, ConfigError, stoppedBy } from '../model/errors.js'
 import type { EventListener, RunEvent } from '../model/events.js'

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { filesDestination } from '../../src/destinations/objects/objects.js'
 import { PART_BYTES, s3Storage } from '../../src/destinations/objects/storage/s3.js'
+import { s3Bucket } from '../../src/destinations/objects/storage/s3Bucket.js'
 import type { S3Options } from '../../src/destinations/objects/storage/s3Identity.js'
 import type { Storage } from '../../src/destinations/objects/storage/storage.js'
 import { Secret } from '../../src/model/secrets/secret.js'
@@ -49,9 +50,11 @@ const destination = (options = {}) =>
   )
 const storage = (): Storage =>
   s3Storage(
-    { bucket: BUCKET, prefix: 'p', stagingDir: folder },
-    { endpoint: s3.url, credentials, region: 'eu-central-1' },
-    clock,
+    s3Bucket(
+      { bucket: BUCKET, prefix: 'p', stagingDir: folder },
+      { endpoint: s3.url, credentials, region: 'eu-central-1' },
+      clock,
+    ),
   )('f')
 
 describe('a bucket', () => {
@@ -333,9 +336,11 @@ describe('requests', () => {
       },
     }
     const store = s3Storage(
-      { bucket: BUCKET, prefix: 'p', stagingDir: folder },
-      { endpoint: s3.url, credentials, region: 'eu-central-1' },
-      late,
+      s3Bucket(
+        { bucket: BUCKET, prefix: 'p', stagingDir: folder },
+        { endpoint: s3.url, credentials, region: 'eu-central-1' },
+        late,
+      ),
     )('f')
     await expect(store.get('some')).rejects.toThrow(/too slowly/)
     await store.close()

@@ -20,7 +20,9 @@ const documents = [
 /** That `import 'sluice'` loads, of all that are built. */
 const MOST_FILES = 5
 /** In them. What only some programs need is loaded with its first use. */
-const MOST_BYTES = 1_090_000
+const MOST_BYTES = 1_060_000
+/** A tool that reads every type of the package with TypeScript takes half a minute on a busy machine. */
+const SLOW_TOOL_MS = 180_000
 
 interface Manifest {
   readonly scripts: Readonly<Record<string, string>>
@@ -177,7 +179,7 @@ describe('the package', () => {
     expect(messages.map(message => formatMessage(message, pkg))).toEqual([])
   })
 
-  it('has the right types for ES modules', async () => {
+  it('has the right types for ES modules', { timeout: SLOW_TOOL_MS }, async () => {
     const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
     const args = [attw, tarball, '--profile', 'esm-only', '--format', 'json', '--no-definitely-typed']
     const { stdout } = await run(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }).catch(

@@ -16,7 +16,7 @@ import {
 import { reveal, type Secret } from '../../model/secrets/secret.js'
 import type { Clock } from '../../model/source.js'
 import { forS3, secretsOf } from '../objects/objects.js'
-import { s3Access } from '../objects/storage/s3.js'
+import { s3Access } from '../objects/storage/s3Bucket.js'
 import { addressOf } from '../postgres/postgresAddress.js'
 import { ducklakeCapabilities } from './ducklakeDialect.js'
 import type { Catalog, DucklakeOptions, Lake } from './lake.js'

@@ -1,7 +1,7 @@
 import type { Capabilities } from '../../model/destination.js'
 import { reveal } from '../../model/secrets/secret.js'
 import { duckdbCapabilities, duckdbDialect } from '../duckdb/duckdbDialect.js'
-import type { S3Access } from '../objects/storage/s3.js'
+import type { S3Access } from '../objects/storage/s3Bucket.js'
 import type { S3Credentials } from '../objects/storage/s3Identity.js'
 import { type Dialect, textLiteral } from '../sql/sqlSession.js'
 

@@ -1,5 +1,5 @@
 import type { Secret } from '../../model/secrets/secret.js'
-import type { S3Access } from '../objects/storage/s3.js'
+import type { S3Access } from '../objects/storage/s3Bucket.js'
 import type { S3Options } from '../objects/storage/s3Identity.js'
 import type { Address } from '../postgres/postgresAddress.js'
 

@@ -1,15 +1,19 @@
 import { basename, resolve } from 'node:path'
-import type { Capabilities, Destination } from '../../model/destination.js'
+import type { Destination } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import { checkOptions, flag, needed, optionsOf, path, recordOf, secretText, text } from '../../model/optionKinds.js'
 import { Secret } from '../../model/secrets/secret.js'
 import type { Clock } from '../../model/source.js'
-import { MERGE_REFUSAL } from './dataset/changes.js'
-import { DEFAULT_FORMAT, type EncodingOptions } from './format/encoding.js'
-import { type Compression, type FileFormatName, fileFormats } from './format/formats.js'
+import { filesCapabilities } from './filesCapabilities.js'
+import {
+  COMPRESSIONS,
+  type Compression,
+  DEFAULT_FORMAT,
+  type EncodingOptions,
+  type FileFormatName,
+} from './format/fileEncoding.js'
 import { DEFAULT_LAYOUT, layout, segment } from './format/layout.js'
-import { localStorage } from './storage/folder.js'
-import { s3Storage } from './storage/s3.js'
+import { s3Bucket } from './storage/s3Bucket.js'
 import type { S3Credentials, S3Options } from './storage/s3Identity.js'
 import type { Storage } from './storage/storage.js'
 
@@ -31,23 +35,6 @@ export interface FilesOptions {
   readonly stagingDir?: string | undefined
   /** How to reach an S3 bucket, and with which credentials. */
   readonly s3?: S3Options | undefined
-}
-
-/** Files hold what DuckDB can write: decimals have at most 38 digits. */
-export const filesCapabilities: Capabilities = {
-  maxIdentifierLength: 65_536,
-  caseSensitive: false,
-  dispositions: ['skip', 'append', 'replace'],
-  mergeStrategies: [],
-  mergeRefusal: MERGE_REFUSAL,
-  // Files of a Delta or an Iceberg table count only if its log lists them.
-  tableFormats: ['native', 'hive'],
-  transactionalDdl: true,
-  nulInText: false,
-  decimal: [38, 9],
-  wei: [38, 0],
-  timestampPrecision: [6, 6],
-  dltType: 'dlt.destinations.filesystem',
 }
 
 /** What a provider of AWS returns has more members. */
@@ -98,11 +85,10 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
   if (options.path === '') throw problem('path', 'expected a folder or `s3://bucket/prefix`, not nothing')
   checkOptions(path, options.path, 'path')
   const listeners = new Set<(secret: Secret) => void>()
-  const openStorage =
+  const place =
     bucket === null
-      ? (folder: string, _signal?: AbortSignal): Storage =>
-          localStorage(resolve(options.path, folder), options.stagingDir)
-      : s3Storage(
+      ? undefined
+      : s3Bucket(
           { bucket: bucket[1] ?? '', prefix: bucket[2] ?? '', stagingDir: options.stagingDir },
           options.s3 ?? {},
           clock,
@@ -110,6 +96,11 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
             for (const listener of listeners) listener(secret)
           },
         )
+  const openStorage = async (folder: string, signal: AbortSignal | undefined): Promise<Storage> => {
+    if (place !== undefined) return (await import('./storage/s3.js')).s3Storage(place)(folder, signal)
+    const { localStorage } = await import('./storage/folder.js')
+    return localStorage(resolve(options.path, folder), options.stagingDir)
+  }
   return {
     name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
     localPath: bucket === null ? resolve(options.path) : undefined,
@@ -120,22 +111,20 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
     async connect(dataset, signal) {
       signal?.throwIfAborted()
       const { filesConnection } = await import('./objectsConnection.js')
-      return await filesConnection(openStorage(segment(dataset), signal), dataset, { layout: names, encoding }, signal)
+      const storage = await openStorage(segment(dataset), signal)
+      return await filesConnection(storage, dataset, { layout: names, encoding }, signal)
     },
   }
 }
 
 function checkedEncoding({ format, compression }: FilesOptions): EncodingOptions {
   const named = format ?? DEFAULT_FORMAT
-  const known = Object.hasOwn(fileFormats, named) ? fileFormats[named] : undefined
+  const known = Object.hasOwn(COMPRESSIONS, named) ? COMPRESSIONS[named] : undefined
   if (known === undefined) {
-    throw problem('format', `expected ${Object.keys(fileFormats).join(', ')}, not ${JSON.stringify(format)}`)
+    throw problem('format', `expected ${Object.keys(COMPRESSIONS).join(', ')}, not ${JSON.stringify(format)}`)
   }
-  if (compression === undefined || known.compressions.includes(compression)) return { format, compression }
-  throw problem(
-    'compression',
-    `expected ${known.compressions.join(', ')} for ${named}, not ${JSON.stringify(compression)}`,
-  )
+  if (compression === undefined || known.includes(compression)) return { format, compression }
+  throw problem('compression', `expected ${known.join(', ')} for ${named}, not ${JSON.stringify(compression)}`)
 }
 
 function problem(path: string, message: string): ConfigError {

@@ -8,7 +8,8 @@ import { readRows, writeParquet } from '../duckdb/duckdbRead.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted } from '../sql/sqlSession.js'
 import type { CommittedTable, DatasetReader, Snapshot } from './dataset/committedDataset.js'
-import { type FileFormatName, fileFormats } from './format/formats.js'
+import type { FileFormatName } from './format/fileEncoding.js'
+import { fileFormats } from './format/formats.js'
 import type { Storage } from './storage/storage.js'
 
 /** How often to look at a dataset again when files were replaced between looking and reading. */

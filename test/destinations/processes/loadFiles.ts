@@ -10,6 +10,7 @@ import { DEFAULT_LAYOUT, layout } from '../../../src/destinations/objects/format
 import { filesConnection } from '../../../src/destinations/objects/objectsConnection.js'
 import { localStorage } from '../../../src/destinations/objects/storage/folder.js'
 import { s3Storage } from '../../../src/destinations/objects/storage/s3.js'
+import { s3Bucket } from '../../../src/destinations/objects/storage/s3Bucket.js'
 import { Secret } from '../../../src/model/secrets/secret.js'
 import { systemClock } from '../../../src/pipeline/clock.js'
 import { runLoad, testSchema, testState } from '../../../src/testing/testDataset.js'
@@ -19,9 +20,7 @@ const [place = '', loadId = '', disposition = 'append', moment = 'never'] = proc
 const credentials = { accessKeyId: ACCESS_KEY_ID, secretAccessKey: new Secret(SECRET_ACCESS_KEY) }
 const storage = place.startsWith('http:')
   ? s3Storage(
-      { bucket: BUCKET, prefix: '', stagingDir: undefined },
-      { endpoint: place, credentials },
-      systemClock,
+      s3Bucket({ bucket: BUCKET, prefix: '', stagingDir: undefined }, { endpoint: place, credentials }, systemClock),
     )('api_data')
   : localStorage(`${place}/api_data`)
 const die = async (): Promise<never> => {

@@ -3,12 +3,9 @@ import { DestinationError, SchemaError } from '../../../model/errors.js'
 import { tableChain } from '../../../schema/rootKey.js'
 import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { VERSIONS } from '../../sql/systemRows.js'
+import { MERGE_REFUSAL } from '../filesCapabilities.js'
 import { segment } from '../format/layout.js'
 import type { CommittedTable, Snapshot } from './committedDataset.js'
-
-/** Why a merge is not possible, for people. */
-export const MERGE_REFUSAL =
-  'files are written once and never changed, so rows cannot be merged into them; use append or replace, or load into a database such as DuckDB'
 
 /** What a commit changes in a dataset. Decided before anything is written. */
 export interface Changes {

@@ -1,7 +1,8 @@
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { isJsonObject } from '../../../json/value.js'
 import type { ReadonlyColumn } from '../../../schema/schemaTypes.js'
-import { type FileFormatName, fileFormats } from '../format/formats.js'
+import type { FileFormatName } from '../format/fileEncoding.js'
+import { fileFormats } from '../format/formats.js'
 
 /** A data file of a committed load. */
 export interface DataFile {

@@ -11,8 +11,8 @@ import { columnType } from '../../sql/ddl.js'
 import type { StagedTable } from '../../sql/sqlSession.js'
 import { doubleQuoted, textLiteral } from '../../sql/sqlSession.js'
 import type { LocalFile } from '../storage/storage.js'
-import type { Encoding } from './encoding.js'
-import { type FileFormatName, fileExtension, fileFormats } from './formats.js'
+import type { Encoding, FileFormatName } from './fileEncoding.js'
+import { fileExtension, fileFormats } from './formats.js'
 
 export interface EncodedFile extends LocalFile {
   readonly table: string

@@ -2,18 +2,14 @@ import { ConfigError } from '../../../model/errors.js'
 import { lineage } from '../../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
 import type { CommittedTable, Snapshot } from '../dataset/committedDataset.js'
-import { type Compression, compressionOfKey, type FileFormatName, fileFormats } from './formats.js'
-
-/** How to write the files of one table. */
-export interface Encoding {
-  readonly format: FileFormatName
-  readonly compression: Compression
-}
-
-/** The file options of a destination. Missing ones are decided for each table. */
-export type EncodingOptions = { readonly [key in keyof Encoding]?: Encoding[key] | undefined }
-
-export const DEFAULT_FORMAT: FileFormatName = 'parquet'
+import {
+  COMPRESSIONS,
+  DEFAULT_FORMAT,
+  type Encoding,
+  type EncodingOptions,
+  type FileFormatName,
+} from './fileEncoding.js'
+import { compressionOfKey } from './formats.js'
 
 /**
  * How to write the rows of a table. In this order: the options, the table's `file_format`, the format of its existing
@@ -29,7 +25,7 @@ export function encodingOf(
   const hinted = options.format ?? formatHint(schema, table)
   const example = exampleFile(table, schema, tables)
   const format = hinted ?? example?.format ?? DEFAULT_FORMAT
-  const { compressions } = fileFormats[format]
+  const compressions = COMPRESSIONS[format]
   const [standard = 'none'] = compressions
   if (options.compression === undefined) {
     const follows = options.format === undefined && example?.format === format
@@ -44,7 +40,7 @@ export function encodingOf(
 /** The format set on a table or the nearest table above it, if files support it. */
 function formatHint(schema: ReadonlySchema, name: string): FileFormatName | undefined {
   const hint = lineage(schema, name).find(table => table.file_format !== undefined)?.file_format
-  return typeof hint === 'string' && Object.hasOwn(fileFormats, hint) ? (hint as FileFormatName) : undefined
+  return typeof hint === 'string' && Object.hasOwn(COMPRESSIONS, hint) ? (hint as FileFormatName) : undefined
 }
 
 /** The newest file of the table, else of another table without its own format. */

@@ -2,15 +2,11 @@ import type { DataType, ReadonlyColumn } from '../../../schema/schemaTypes.js'
 import { duckdbDialect } from '../../duckdb/duckdbDialect.js'
 import { columnType } from '../../sql/ddl.js'
 import { doubleQuoted, textLiteral } from '../../sql/sqlSession.js'
-
-export type FileFormatName = 'parquet' | 'jsonl' | 'csv'
-export type Compression = 'none' | 'gzip' | 'zstd' | 'snappy'
+import type { Compression, FileFormatName } from './fileEncoding.js'
 
 /** How to write rows into a file and read them back, as SQL of DuckDB. */
 export interface FileFormat {
   readonly name: FileFormatName
-  /** The first is the default. */
-  readonly compressions: readonly Compression[]
   /** Goes after COPY: a query over `relation`, which has every column with its own type. */
   source(relation: string, columns: readonly ReadonlyColumn[]): string
   options(columns: readonly ReadonlyColumn[], compression: Compression): string
@@ -31,7 +27,6 @@ const ROW_GROUP_MIB = 64
 
 const parquet: FileFormat = {
   name: 'parquet',
-  compressions: ['zstd', 'snappy', 'gzip', 'none'],
   describes: true,
   source: (relation, columns) => `SELECT ${columns.map(parquetValue).join(', ')} FROM ${relation}`,
   options: (_, compression) =>
@@ -50,7 +45,6 @@ const ONE_COLUMN = `FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\u
 
 const jsonl: FileFormat = {
   name: 'jsonl',
-  compressions: ['gzip', 'zstd', 'none'],
   describes: false,
   source(relation, columns) {
     const members = columns.map(column => {
@@ -113,7 +107,6 @@ const QUOTED_IN_CSV: ReadonlySet<DataType> = new Set(['text', 'json', 'binary'])
 
 const csv: FileFormat = {
   name: 'csv',
-  compressions: ['gzip', 'zstd', 'none'],
   describes: true,
   source: (relation, columns) =>
     `SELECT ${columns.map(column => `${textValue(column, ' ')} AS ${quoted(column)}`).join(', ')} FROM ${relation}`,

@@ -5,10 +5,8 @@ import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ConfigError, DestinationError } from '../../../model/errors.js'
 import { nodeCrypto } from '../../../model/nodeCrypto.js'
-import type { Secret } from '../../../model/secrets/secret.js'
-import type { Clock } from '../../../model/source.js'
+import type { S3Bucket, S3Target } from './s3Bucket.js'
 import { element, elements, escapeXml, type S3Client, type S3Place, s3Client } from './s3Client.js'
-import { type S3Identity, type S3Options, s3Identity } from './s3Identity.js'
 import { inRange, type KeyRange, type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
 
 /** Larger files are sent in parts of this size, or of a larger one if there would be too many parts. */
@@ -19,31 +17,14 @@ const TRANSFERS_AT_ONCE = 8
 /** Answers of stores that cannot list uploads, or do not allow it with these credentials. */
 const CANNOT_LIST_UPLOADS = [400, 403, 404, 405, 501]
 
-export interface S3Target {
-  readonly bucket: string
-  /** Without a slash at its ends; may be empty. */
-  readonly prefix: string
-  readonly stagingDir: string | undefined
-}
-
-/**
- * Storages for folders of a bucket. Checks the options and throws a ConfigError. Calls `conceal` with secrets that come
- * later.
- */
-export function s3Storage(
-  target: S3Target,
-  options: S3Options,
-  clock: Clock,
-  conceal: (secret: Secret) => void = () => {},
-): (folder: string, signal?: AbortSignal) => Storage {
-  const { bucket } = target
-  const prefix = target.prefix.replace(/^\/+|\/+$/g, '')
-  if (prefix.split('/').some(part => part === '.' || part === '..' || (part === '' && prefix !== '')))
-    throw problem(
-      'path',
-      `expected a plain prefix, without empty parts, \`.\` and \`..\`, not ${JSON.stringify(prefix)}`,
-    )
-  const access = s3Access(bucket, options, clock, conceal)
+/** Storages for folders of a bucket. */
+export function s3Storage({
+  target,
+  access,
+  checksums,
+  clock,
+}: S3Bucket): (folder: string, signal?: AbortSignal) => Storage {
+  const { bucket, prefix } = target
   const at: Omit<S3Place, 'place'> = {
     origin: `${access.base.protocol}//${access.pathStyle ? '' : `${bucket}.`}${access.base.host}`,
     basePath: access.pathStyle ? `/${bucket}` : '',
@@ -53,49 +34,8 @@ export function s3Storage(
   return (folder, signal) => {
     const root = prefix === '' ? folder : `${prefix}/${folder}`
     const place = `s3://${bucket}/${root}`
-    return openStorage(
-      s3Client({ ...at, place }, clock, signal),
-      place,
-      `${root}/`,
-      target,
-      options.checksums !== false,
-    )
+    return openStorage(s3Client({ ...at, place }, clock, signal), place, `${root}/`, target, checksums)
   }
-}
-
-/** How to reach a bucket: an address, the form of its names, and who asks. */
-export interface S3Access {
-  readonly base: URL
-  /** The bucket stands in the path instead of the host's name. */
-  readonly pathStyle: boolean
-  readonly region: string
-  readonly identity: S3Identity
-}
-
-/** Fails with a ConfigError if the bucket or the endpoint is none, or there are no credentials. */
-export function s3Access(
-  bucket: string,
-  options: S3Options,
-  clock: Pick<Clock, 'now'>,
-  conceal: (secret: Secret) => void,
-): S3Access {
-  if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
-    throw problem(
-      'path',
-      `expected \`s3://bucket/prefix\`; ${bucket.includes('@') ? 'credentials stand in the environment or in parameters' : `${JSON.stringify(bucket)} is not the name of a bucket`}`,
-    )
-  const { credentials, region = 'us-east-1', endpoint } = options
-  if (credentials === undefined)
-    throw problem(
-      's3.credentials',
-      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or install @aws-sdk/credential-providers, which finds profiles, SSO and the roles of containers and instances',
-    )
-  if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
-    throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
-  const base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`)
-  // Certificates for a bucket's host do not cover bucket names with dots.
-  const pathStyle = options.pathStyle ?? (endpoint !== undefined || bucket.includes('.'))
-  return { base, pathStyle, region, identity: s3Identity(credentials, `s3://${bucket}`, clock, conceal) }
 }
 
 function openStorage(
@@ -127,7 +67,7 @@ function openStorage(
   /** Lists the bucket, where a 404 is a failure, so that the error says what is wrong. */
   const refuseBucket = async (): Promise<never> => {
     await client.send({ method: 'GET', key: '', query: { 'list-type': '2', 'max-keys': '0' } })
-    throw problem('path', `${place} cannot be read`)
+    throw new ConfigError([{ place: { path: 'path' }, message: `${place} cannot be read` }])
   }
 
   const multipart = async (key: string, file: LocalFile): Promise<void> => {
@@ -293,8 +233,4 @@ function openStorage(
       await client.close()
     },
   }
-}
-
-function problem(path: string, message: string): ConfigError {
-  return new ConfigError([{ place: { path }, message }])
 }
