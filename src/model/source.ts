@@ -279,6 +279,8 @@ export interface DispositionHint {
 export interface ParentChangedHint {
   /** Fields, as names or JSONPaths. Absent: the whole record. */
   readonly by?: readonly string[] | undefined
+  /** `by` is one field that grows with each change: a record below the greatest value that was read has not changed. */
+  readonly isOrdered?: true | undefined
 }
 
 /** Incremental loading as declared. Values are not yet resolved against the state. */
@@ -390,6 +392,8 @@ export interface ResourceDescription {
   readonly partition?: string | undefined
   /** What of the parent's record must have changed for its list to be read; undefined: nothing. */
   readonly parentChanged?: string | undefined
+  /** The field of the parent's record that must be newer than in earlier loads for its list to be read. */
+  readonly parentNewer?: string | undefined
   /** Fewest records of a page, where pages that are too large are halved. Undefined: pages keep their size. */
   readonly smallestPage?: number | undefined
   /** Requests in flight. Undefined: the number adapts. */

@@ -57,11 +57,18 @@ export function describeEndpoint(
     maxMs: endpoint.maxMs,
     batchSize: endpoint.batch?.size,
     partition: endpoint.partition && partitionText(endpoint.partition),
-    parentChanged: endpoint.parentChanged && (endpoint.parentChanged.by?.join(', ') ?? 'anything'),
+    ...changeOf(endpoint),
     smallestPage: endpoint.adapt?.min,
     concurrency: client.concurrency ?? client.rateLimit?.maxConcurrency,
     rateLimit: client.rateLimit,
   }
+}
+
+/** What decides for which records of the parent its list is read. */
+function changeOf({ parentChanged: hint }: EndpointModel): Pick<ResourceDescription, 'parentChanged' | 'parentNewer'> {
+  if (hint === undefined) return {}
+  const by = hint.by?.join(', ')
+  return hint.isOrdered === true ? { parentNewer: by } : { parentChanged: by ?? 'anything' }
 }
 
 function partitionText(partition: PartitionHint): string {

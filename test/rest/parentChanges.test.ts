@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, type RestApiConfig, restApi } from '../../src/index.js'
+import { ConfigError, type RestApiConfig, restApi, Secret } from '../../src/index.js'
 import { prepared, preparedVersions, run, testApi } from './loading.js'
 
 /** Lists that are read only where the record of the parent changed, and cursors of each parent. */
@@ -519,4 +519,229 @@ describe('`incremental.per_parent`', () => {
       problem,
     )
   })
+})
+
+describe('`read_when: parent_newer`', () => {
+  const newer = { read_when: 'parent_newer', changed_by: 'updated_at' }
+  const three = (): Orders => ({
+    1: { updated_at: '2024-01-01', lines: [{ id: 11 }] },
+    2: { updated_at: '2024-02-01', lines: [{ id: 21 }] },
+    3: { updated_at: '2024-03-01', lines: [{ id: 31 }] },
+  })
+  const stateOf = async (made: Awaited<ReturnType<typeof prepared>>) => {
+    const state = (await made.dataset().state())?.sources?.rest_api?.resources?.lines as
+      | Record<string, unknown>
+      | undefined
+    return state?.sluice_parents_read as { newest?: unknown; versions: Record<string, string> } | undefined
+  }
+
+  it('reads again only the lists of records that are newer, and keeps one value and not every record', async () => {
+    const orders = three()
+    const { api, asked } = await shop(orders)
+    const made = await prepared(document(api.origin, newer, { write_disposition: 'append' }))
+    const first = await run(made)
+    expect(asked()).toHaveLength(3)
+    expect(first.result.receipts.map(({ verdict }) => verdict)).toEqual(['complete', 'complete'])
+    expect(await stateOf(made)).toMatchObject({ newest: '2024-03-01' })
+    expect(Object.keys((await stateOf(made))?.versions ?? {})).toHaveLength(1)
+    const second = await run(made)
+    expect(asked()).toEqual([])
+    expect(second.result.receipts[1]).toMatchObject({
+      verdict: 'unproven',
+      reasons: [
+        '3 of 3 lists were not read again, because the records of orders that they belong to are not newer than those whose lists were read before',
+      ],
+    })
+    orders[1] = { updated_at: '2024-04-01', lines: [{ id: 12 }] }
+    // Another one with the greatest value so far.
+    orders[4] = { updated_at: '2024-03-01', lines: [{ id: 41 }] }
+    const third = await run(made)
+    expect(asked()).toEqual(['GET /orders/1/lines', 'GET /orders/4/lines'])
+    expect((await third.rows('lines')).map(({ id }) => id)).toEqual([11, 12, 21, 31, 41])
+    expect(await stateOf(made)).toMatchObject({ newest: '2024-04-01' })
+    await run(made)
+    expect(asked()).toEqual([])
+  })
+
+  it('compares times and numbers by what they mean, with every digit', async () => {
+    const orders = { 1: { updated_at: '2024-01-01T10:00:00+02:00', lines: [] } } as Orders
+    const { api, asked } = await shop(orders)
+    const made = await prepared(document(api.origin, newer))
+    await run(made)
+    asked()
+    orders[1] = { updated_at: '2024-01-01T09:00:00Z', lines: [] }
+    await run(made)
+    expect(asked()).toHaveLength(1)
+
+    const versions = ['9007199254740993', '9007199254740992']
+    const counted = await testApi(url =>
+      url.pathname === '/orders'
+        ? {
+            text: `{"items":[{"id":1,"v":${versions[0]}},{"id":2,"v":${versions[1]}}],"total":2}`,
+            type: 'application/json',
+          }
+        : { json: { items: [], total: 0 } },
+    )
+    const digits = await prepared(document(counted.origin, { ...newer, changed_by: 'v' }))
+    await run(digits)
+    counted.asked.length = 0
+    versions[1] = '9007199254740994'
+    await run(digits)
+    expect(counted.asked).toEqual(['GET /orders', 'GET /orders/2/lines'])
+  })
+
+  it('reads a list where the record has no such value, or one whose order is in doubt', async () => {
+    const orders = three()
+    const { api, asked } = await shop(orders)
+    const made = await prepared(document(api.origin, { ...newer, changed_by: 'upd' }))
+    await run(made)
+    asked()
+    await run(made)
+    expect(asked()).toHaveLength(3)
+    orders[1] = { updated_at: 'v9', lines: [] }
+    orders[2] = { updated_at: 'v10', lines: [] }
+    delete orders[3]
+    const texts = await prepared(document(api.origin, newer))
+    await run(texts)
+    orders[1].updated_at = 'v11'
+    asked()
+    await run(texts)
+    expect(asked()).toEqual(['GET /orders/1/lines'])
+  })
+
+  it('reads a list again that was cut, and no list behind it a second time', async () => {
+    const orders = three()
+    const answers: { isPart?: number } = { isPart: 2 }
+    const { api, asked } = await shop(orders, answers)
+    const made = await prepared(document(api.origin, newer))
+    await run(made)
+    expect(await stateOf(made)).toMatchObject({ newest: '2024-02-01' })
+    delete answers.isPart
+    asked()
+    await run(made)
+    expect(asked()).toEqual(['GET /orders/2/lines'])
+    expect(await stateOf(made)).toMatchObject({ newest: '2024-03-01' })
+    await run(made)
+    expect(asked()).toEqual([])
+  })
+
+  it('passes over no record that a run with a limit did not meet', async () => {
+    const api = await testApi(url => {
+      if (url.pathname !== '/orders') return { json: { items: [], total: 0 } }
+      const page = Number(url.searchParams.get('page'))
+      return { json: { items: [{ id: 4 - page, updated_at: `2024-01-0${4 - page}` }], pages: 3 } }
+    })
+    const parent = { endpoint: { ...whole, paginator: { type: 'page_number', base_page: 1, total_path: 'pages' } } }
+    const made = await prepared(document(api.origin, newer, {}, parent))
+    const lists = () => api.asked.splice(0).filter(line => line.includes('lines'))
+    await run(made, { maxPages: 1 })
+    expect(lists()).toEqual(['GET /orders/3/lines'])
+    await run(made)
+    expect(lists()).toEqual(['GET /orders/2/lines', 'GET /orders/1/lines'])
+    await run(made)
+    expect(lists()).toEqual([])
+  })
+
+  it('goes on with an interrupted run', async () => {
+    const orders = three()
+    const answers: { fails?: number } = { fails: 2 }
+    const { api, asked } = await shop(orders, answers)
+    const made = await prepared(document(api.origin, newer))
+    await expect(run(made)).rejects.toThrow(/403/)
+    delete answers.fails
+    asked()
+    const resumed = await run(made)
+    expect(asked()).toEqual(['GET /orders/2/lines', 'GET /orders/3/lines'])
+    expect((await resumed.rows('lines')).map(({ id }) => id)).toEqual([11, 21, 31])
+    await run(made)
+    expect(asked()).toEqual([])
+  })
+
+  it('reads every list of a window of the past', async () => {
+    const api = await testApi(url => {
+      const id = /^\/orders\/(\d+)\/lines/.exec(url.pathname)?.[1]
+      if (id !== undefined) return { json: { items: [{ id: Number(id) * 10 }], total: 1 } }
+      const [from, to] = [Number(url.searchParams.get('from') ?? 1), Number(url.searchParams.get('to') ?? 99)]
+      const items = [1, 2, 3, 4].filter(id => id >= from && id < to).map(id => ({ id, updated_at: id }))
+      return { json: { items, total: items.length } }
+    })
+    const cursor = { cursor_path: 'updated_at', initial_value: 1, start_param: 'from', end_param: 'to' }
+    const parent = { endpoint: { ...whole, incremental: { ...cursor, window: { step: 1 } } } }
+    const made = await prepared(document(api.origin, newer, {}, parent))
+    await made.backfill('orders', { from: 3, to: 5, concurrency: 1 })
+    await made.backfill('orders', { from: 1, to: 3, concurrency: 1 })
+    const rows = (await made.dataset().table('lines').orderBy('id').rows()) as { id: unknown }[]
+    expect(rows.map(({ id }) => Number(id))).toEqual([10, 20, 30, 40])
+  })
+
+  it('deletes no row of a list that was not read', async () => {
+    const orders = three()
+    const { api } = await shop(orders)
+    const made = await prepared(document(api.origin, newer, { deletes: 'hard', max_delete_share: 1 }))
+    await run(made)
+    orders[3] = { updated_at: '2024-05-01', lines: [] }
+    const second = await run(made)
+    expect((await second.rows('lines')).map(({ id }) => id)).toEqual([11, 21, 31])
+    expect(second.events).toContainEqual(expect.objectContaining({ code: 'deletes_skipped', resource: 'lines' }))
+  })
+
+  it('deletes rows with their parents only if their key names the parent', async () => {
+    const orders = three()
+    const { api } = await shop(orders)
+    const gone = { deletes: 'hard', max_delete_share: 1 }
+    const made = await prepared(
+      document(
+        api.origin,
+        newer,
+        { deletes: 'with_parent', max_delete_share: 1, primary_key: ['id', '_orders_id'] },
+        gone,
+      ),
+    )
+    await run(made)
+    delete orders[2]
+    const second = await run(made)
+    expect((await second.rows('lines')).map(({ id }) => id)).toEqual([11, 31])
+    const unnamed = await prepared(document(api.origin, newer, { deletes: 'with_parent' }, gone))
+    await expect(run(unnamed)).rejects.toThrow(
+      /cannot be with_parent.*`parent_newer`|cannot be with_parent.*parent_newer/s,
+    )
+  })
+
+  it.each([
+    [{ read_when: 'parent_newer' }, {}, /read_when.*needs one field in `changed_by`/],
+    [{ read_when: 'parent_newer', changed_by: ['a', 'b'] }, {}, /read_when.*needs one field in `changed_by`/],
+    [{ ...newer, path: 'lines' }, {}, /read_when.*needs a parent/],
+    [newer, { mask: { updated_at: 'last4' } }, /changed_by.*is masked by.*hides changes/],
+    [
+      newer,
+      { mask: { updated_at: 'hash' }, mask_salt: new Secret('0123456789abcdef0123') },
+      /changed_by.*is masked by/,
+    ],
+    [
+      { read_when: 'parent_changed', changed_by: 'updated_at' },
+      { mask: { updated_at: 'redact' } },
+      /changed_by.*is masked by/,
+    ],
+    [newer, { drop: ['updated_at'] }, /changed_by.*have no `updated_at`/],
+  ])('checks %j with a parent of %j', (endpoint, parent, problem) => {
+    expect(() => restApi(document('https://api.example.com', endpoint, { include_from_parent: null }, parent))).toThrow(
+      problem,
+    )
+  })
+
+  it('is shown by the plan', async () => {
+    const { api } = await shop(two())
+    const made = await prepared(document(api.origin, newer))
+    const plan = await made.plan()
+    expect(plan.resources[1]?.request).toMatchObject({ parentNewer: 'updated_at' })
+  })
+})
+
+it('reads every list where no record has a field of `changed_by`', async () => {
+  const { api, asked } = await shop(two())
+  const made = await prepared(document(api.origin, { changed_by: ['updatedAt', 'version'] }))
+  await run(made)
+  asked()
+  await run(made)
+  expect(asked()).toHaveLength(2)
 })

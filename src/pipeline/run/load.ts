@@ -59,6 +59,7 @@ import {
   DEFAULT_MAX_DELETE_SHARE,
   type Fillers,
   fillersOf,
+  isOfTwoRuns,
   isWhole,
   type Judged,
   losesParents,
@@ -162,6 +163,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
             parent,
             source: setup.source,
             known: input.windows.parentsRead.get(name),
+            isWindow: input.window !== undefined,
           })
     const { expect } = planned.resource
     const expectations = expect === undefined ? undefined : new ExpectationCheck(expect)
@@ -679,7 +681,12 @@ function rememberParents(
   state: PipelineState,
   resources: readonly OpenResource[],
   judgements: ReadonlyMap<string, Judgement>,
-  { setup: { source }, loadId }: Pick<OpenLoadInput, 'setup' | 'loadId'>,
+  {
+    setup: { source, scrubber },
+    loadId,
+    window,
+    earlierRuns,
+  }: Pick<OpenLoadInput, 'setup' | 'loadId' | 'window' | 'earlierRuns'>,
 ): PipelineState {
   const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
   return resources.reduce((current, one) => {
@@ -694,10 +701,18 @@ function rememberParents(
     if (isPart) return current
     const parent = opened.get(resource.parent ?? '')
     const waits = group.some(one => one.deletes?.mode === 'with_parent' && !keyNamesParent(source, one))
+    const hasAllChanged =
+      window === undefined &&
+      judgements.get(resource.parent ?? '')?.verdict === 'complete' &&
+      !isOfTwoRuns(parent, opened, earlierRuns)
     const read =
       waits && losesParents(one, parent, judgements)
         ? changes.forgotten(loadId)
-        : changes.remembered(loadId, isWhole(parent, judgements))
+        : changes.remembered(loadId, { isWhole: isWhole(parent, judgements), hasAllChanged })
+    if (read.newest !== undefined) {
+      const [cursorPath = ''] = resource.parentChanged?.by ?? []
+      refuseSecretCursor(resource, { cursorPath, path: `${resource.path}.endpoint.changed_by` }, read.newest, scrubber)
+    }
     return withParentsRead(current, source, planned, read)
   }, state)
 }
@@ -713,7 +728,7 @@ const SHORTEST_HELD = 8
 /** A cursor is stored for the next run, and a secret must not be stored. */
 function refuseSecretCursor(
   { name }: Resource,
-  { cursorPath, path }: IncrementalHint,
+  { cursorPath, path }: Pick<IncrementalHint, 'cursorPath' | 'path'>,
   value: unknown,
   scrubber: Scrubber,
 ): void {
@@ -722,7 +737,7 @@ function refuseSecretCursor(
   if (value.length - clean.replaceAll('***', '').length < Math.min(SHORTEST_HELD, value.length)) return
   throw new DataError(
     'incremental_cursor',
-    `${name}: the value of the cursor ${cursorPath} holds a secret of this pipeline, and a cursor is stored. Choose another cursor_path, such as the time of the last change.`,
+    `${name}: the value of the cursor ${cursorPath} holds a secret of this pipeline, and a cursor is stored. Choose another field, such as the time of the last change.`,
     { resource: name, path },
   )
 }

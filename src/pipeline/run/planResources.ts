@@ -42,6 +42,7 @@ export function planResources(
       checkCapabilities(destination, resource, disposition)
       refuseMergeOptions(resource, disposition)
       if (options.disposition === undefined) refuseUnreadLists(source, resource, disposition)
+      refuseUnknownLists(source, resource)
     }
     if (resource.parentChanged !== undefined) refuseWithoutIdentity(source, resource, 'endpoint.read_when')
     if (resource.partition !== undefined) refuseWithoutIdentity(source, resource, 'endpoint.partition')
@@ -185,6 +186,23 @@ function refuseUnreadLists(
   const whose = gate === resource ? 'its lists are' : `the lists of ${gate.name} above it are`
   const why = `${whose} read only where the parent changed (\`read_when\`), and rows of the others would go; use \`merge\`, or leave \`read_when\` out`
   throw refused(resource, 'write_disposition', `${problem}: ${why}`)
+}
+
+/**
+ * Fails if rows may be in lists of several parents, go with one of them, and nobody remembers which parents there were.
+ */
+function refuseUnknownLists(source: Source, resource: Resource): void {
+  if (resource.deletes?.mode !== 'with_parent' || keyNamesParent(source, resource)) return
+  let gate: Resource | undefined = resource
+  while (gate !== undefined && gate.parentChanged?.isOrdered !== true) gate = parentOf(source, gate)
+  if (gate === undefined) return
+  const columns = resource.deletes.keys.map(key => `\`${key.child}\``).join(', ')
+  const why = `with \`read_when: parent_newer\` of ${gate.name} nothing tells whether lists that were not read have the row too`
+  throw refused(
+    resource,
+    'deletes',
+    `cannot be with_parent: ${why}; add ${columns} to the \`primary_key\`, or use \`parent_changed\``,
+  )
 }
 
 /** Fails if `deletes` cannot work. `isForRun`: a run that chooses to replace all rows leaves none to delete. */

@@ -157,7 +157,7 @@ function hasUnread(one: OpenResource | undefined, opened: ReadonlyMap<string, Op
 }
 
 /** Whether the pages of the resource and its ancestors are those of several runs, all but the last of which were interrupted. */
-function isOfTwoRuns(
+export function isOfTwoRuns(
   one: OpenResource | undefined,
   opened: ReadonlyMap<string, OpenResource>,
   earlierRuns: number,

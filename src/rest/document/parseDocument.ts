@@ -20,7 +20,7 @@ import { expectationsOf } from './resources/readExpectations.js'
 import { contractOf, hintsOf } from './resources/readHints.js'
 import type { Scheduler } from './resources/readIncremental.js'
 import { incrementalOf } from './resources/readIncremental.js'
-import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
+import { checkMask, checkMaskedEndpoint, maskedChange, maskedField, maskOf } from './resources/readMask.js'
 import { completeNestedOf } from './resources/readNested.js'
 import { defaultRetry, retryPolicy } from './resources/readResponses.js'
 import { checkShapedKeys, missingField, shapeOf } from './resources/readShape.js'
@@ -58,12 +58,21 @@ export function parseRestConfig(document: unknown, options: ParseOptions = {}): 
   return deepFreeze(model)
 }
 
+interface ChangedField {
+  readonly field: string
+  /** Its order counts, and not only whether it is another value. */
+  readonly isOrdered: boolean
+  readonly at: PropertyPath
+}
+
 interface Draft {
   readonly name: string
   readonly at: PropertyPath
   readonly mentions: readonly ParentMention[]
   /** Fields that are copied from the parent's record. */
   readonly copied: readonly (readonly [field: string, at: PropertyPath])[]
+  /** Fields of the parent's record that tell a change. */
+  readonly changedBy: readonly ChangedField[]
   readonly mask: MaskModel | undefined
   readonly shape: ShapeModel | undefined
   /** Whether the document holds its records. */
@@ -162,6 +171,7 @@ function draft(
       at,
       mentions: [],
       copied: [],
+      changedBy: [],
       mask: common.mask,
       shape: common.shape,
       isWritten: typeof records !== 'function',
@@ -206,6 +216,11 @@ function draft(
     at,
     mentions: reader.mentions,
     copied: included.map((field, index) => [field, merged.where('include_from_parent', index)]),
+    changedBy: (endpoint.parentChanged?.by ?? []).map(field => ({
+      field,
+      isOrdered: endpoint.parentChanged?.isOrdered === true,
+      at: merged.where('endpoint', 'changed_by'),
+    })),
     mask: common.mask,
     shape: common.shape,
     isWritten: false,
@@ -276,7 +291,7 @@ function checkParentFields(drafts: readonly Draft[], parents: ReadonlyMap<string
   const report = (problem: string | undefined, at: PropertyPath): void => {
     if (problem !== undefined) problems.add(at, problem)
   }
-  for (const { name, mentions, copied, values } of drafts) {
+  for (const { name, mentions, copied, changedBy, values } of drafts) {
     const above = known.get(parents.get(name) ?? '')
     if (values !== undefined && above !== undefined && !above.isWritten)
       problems.add(
@@ -290,6 +305,8 @@ function checkParentFields(drafts: readonly Draft[], parents: ReadonlyMap<string
     const from = known.get(parents.get(name) ?? '')
     for (const [field, at] of copied)
       report(maskedField(from?.mask, field, true) ?? missingField(from?.shape, field), at)
+    for (const { field, isOrdered, at } of changedBy)
+      report(maskedChange(from?.mask, field, isOrdered) ?? missingField(from?.shape, field), at)
   }
 }
 

@@ -87,6 +87,7 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
 }
 
 function changeText(request: ResourceDescription | undefined): string {
+  if (request?.parentNewer !== undefined) return `, where ${request.parentNewer} of it is newer than in earlier loads`
   if (request?.parentChanged === undefined) return ''
   return `, where ${request.parentChanged} of it changed since its list was read`
 }

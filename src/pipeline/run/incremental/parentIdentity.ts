@@ -16,6 +16,11 @@ export function identityValue(record: JsonObject, key: readonly string[]): JsonV
   return key.length === 1 ? values[0] : (values as JsonValue[])
 }
 
+/** Whether the record has one of these places. */
+export function hasAny(record: JsonObject, paths: readonly string[]): boolean {
+  return valuesOf(record, paths).some(value => value !== undefined)
+}
+
 /** Digest of what tells that a record changed: the values at these places, or all of it. */
 export function versionOf(record: JsonObject, by: readonly string[] | undefined): string {
   return digestOf(by === undefined ? record : [[...by], valuesOf(record, by).map(value => value ?? null)], 12)

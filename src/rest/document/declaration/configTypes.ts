@@ -1953,15 +1953,15 @@ export interface EndpointConfig {
    */
   batch_separator?: string | null | undefined
   /**
-   * For which records of the parent the list is read. `parent_changed`: only for those that are new, or not as they were when their list was last read and committed. The parent needs a `primary_key`. What was not read stays as it is, and the receipt says `unproven`.
+   * For which records of the parent the list is read. `parent_changed`: only for those that are new, or not as they were when their list was last read and committed · `parent_newer`: only for those that changed since, by the field of `changed_by`; the state keeps its greatest value instead of every record. The parent needs a `primary_key`. What was not read stays as it is, and the receipt says `unproven`.
    *
-   * Allowed: `always`, `parent_changed`.
+   * Allowed: `always`, `parent_changed`, `parent_newer`.
    *
    * Default: `always`.
    */
-  read_when?: 'always' | 'parent_changed' | null | undefined
+  read_when?: 'always' | 'parent_changed' | 'parent_newer' | null | undefined
   /**
-   * Fields of the parent’s record that tell a change. Without it, any change of the record counts.
+   * Fields of the parent’s record that tell a change. Without it, any change of the record counts. `parent_newer` needs one field, which grows with each change.
    *
    * Example: `updated_at`.
    *

@@ -127,14 +127,16 @@ export const endpointKeys = later(() => ({
     examples: [50],
   }),
   batch_separator: key(name, { description: 'Text between the values of a batch.', default: ',' }),
-  read_when: key(z.enum(['always', 'parent_changed']), {
+  read_when: key(z.enum(['always', 'parent_changed', 'parent_newer']), {
     description:
-      'For which records of the parent the list is read. `parent_changed`: only for those that are new, or not as they were when their list was last read and committed. ' +
+      'For which records of the parent the list is read. `parent_changed`: only for those that are new, or not as they were when their list was last read and committed · ' +
+      '`parent_newer`: only for those that changed since, by the field of `changed_by`; the state keeps its greatest value instead of every record. ' +
       'The parent needs a `primary_key`. What was not read stays as it is, and the receipt says `unproven`.',
     default: 'always',
   }),
   changed_by: key(names, {
-    description: 'Fields of the parent’s record that tell a change. Without it, any change of the record counts.',
+    description:
+      'Fields of the parent’s record that tell a change. Without it, any change of the record counts. `parent_newer` needs one field, which grows with each change.',
     examples: ['updated_at', ['version', 'comments_count']],
   }),
   partition: key(

@@ -118,13 +118,20 @@ function batchOf(merged: MergedResource, url: Template, problems: Problems): Bat
 
 function parentChangedOf({ endpoint, where }: MergedResource, problems: Problems): EndpointModel['parentChanged'] {
   const { read_when: when, changed_by: by } = endpoint
-  if (when !== 'parent_changed') {
-    if (by != null) problems.add(where('endpoint', 'changed_by'), 'needs `read_when: parent_changed`')
+  if (when == null || when === 'always') {
+    if (by != null)
+      problems.add(where('endpoint', 'changed_by'), 'needs `read_when: parent_changed`, or `parent_newer`')
     return undefined
   }
   const paths = by == null ? undefined : [by].flat()
   for (const path of paths ?? []) checkPath(path, where('endpoint', 'changed_by'), problems)
-  return { by: paths }
+  if (when === 'parent_changed') return { by: paths }
+  if (paths?.length !== 1)
+    problems.add(
+      where('endpoint', 'read_when'),
+      'is `parent_newer`, which needs one field in `changed_by`, such as `updated_at`',
+    )
+  return { by: paths, isOrdered: true }
 }
 
 function partitionOf({ endpoint, where }: MergedResource, problems: Problems): EndpointModel['partition'] {
@@ -133,11 +140,9 @@ function partitionOf({ endpoint, where }: MergedResource, problems: Problems): E
   const at = where('endpoint', 'partition')
   if (endpoint.incremental != null)
     problems.add(at, 'cannot be combined with `incremental`, whose windows cut the list; leave one out')
-  if (endpoint.read_when === 'parent_changed')
-    problems.add(
-      at,
-      'cannot be combined with `read_when: parent_changed`: a partition is read as a whole; leave one out',
-    )
+  const when = endpoint.read_when ?? 'always'
+  if (when !== 'always')
+    problems.add(at, `cannot be combined with \`read_when: ${when}\`: a partition is read as a whole; leave one out`)
   const path = formatPath(at)
   // The shape is checked: slices are there with parents, and pages with pages.
   switch (partition.by) {

@@ -149,6 +149,13 @@ export function maskedField(mask: MaskModel | undefined, field: string, isCopied
     : `\`${field}\` is masked by ${rule.path}, so the API would get another value; take a field that is not`
 }
 
+/** What is wrong with telling a change of a parent by a field that its mask changes. Undefined if nothing is. */
+export function maskedChange(mask: MaskModel | undefined, field: string, isOrdered: boolean): string | undefined {
+  // Hashes differ where the values do, but have no order.
+  const rule = mask?.rules.find(one => meets(one, field) && (isOrdered || one.kind !== 'hash'))
+  return rule && `\`${field}\` is masked by ${rule.path}, which hides changes of it; take a field that is not masked`
+}
+
 function firstOf({ rules }: MaskModel, merged: MergedResource): PropertyPath {
   return merged.where('mask', rules[0]?.text ?? '')
 }
