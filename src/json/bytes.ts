@@ -1,7 +1,7 @@
 import { parseJson } from './parse.js'
 import type { JsonPath, JsonTree } from './path.js'
 import { skipList, skipLong } from './skip.js'
-import type { JsonValue } from './value.js'
+import type { JsonObject, JsonValue } from './value.js'
 
 /*
  * Finding values in UTF-8 JSON without building objects. What is skipped is checked only as far as skipping needs:
@@ -106,13 +106,21 @@ function valueSpan(bytes: Uint8Array, start: number): Span {
 /** Spans of the elements of the array that starts at `at`. */
 export function elements(bytes: Uint8Array, at: number): Span[] {
   const spans: Span[] = []
+  eachElement(bytes, at, start => {
+    const end = skipValue(bytes, start)
+    spans.push({ start, end })
+    return end
+  })
+  return spans
+}
+
+/** Calls `visit` for each element of the array that starts at `at`. It gets the start of the element and returns its end. */
+export function eachElement(bytes: Uint8Array, at: number, visit: (start: number) => number): void {
   let next = skipSpace(bytes, at + 1)
-  if (bytes[next] === CLOSE_ARRAY) return spans
+  if (bytes[next] === CLOSE_ARRAY) return
   for (;;) {
-    const end = skipValue(bytes, next)
-    spans.push({ start: next, end })
-    const after = skipSpace(bytes, end)
-    if (bytes[after] === CLOSE_ARRAY) return spans
+    const after = skipSpace(bytes, visit(next))
+    if (bytes[after] === CLOSE_ARRAY) return
     if (bytes[after] !== COMMA) throw new JsonBytesError('expected `,` or `]`', after)
     next = skipSpace(bytes, after + 1)
   }
@@ -138,20 +146,32 @@ interface ObjectSpan extends Span {
 function objectAt(bytes: Uint8Array, at: number): ObjectSpan {
   const members = new Map<string, Span>()
   let repeated: string | undefined
+  const end = eachMember(bytes, at, (nameStart, nameEnd, valueStart) => {
+    const value = valueSpan(bytes, valueStart)
+    const name = stringAt(bytes, { start: nameStart, end: nameEnd })
+    const before = members.get(name)
+    if (before !== undefined && !hasSameBytes(bytes, before, value)) repeated ??= name
+    members.set(name, value)
+    return value.end
+  })
+  return { start: at, end, members, repeated }
+}
+
+/** Calls `visit` for each member of the object that starts at `at`; it returns the end of the value. Returns the object's end. */
+function eachMember(
+  bytes: Uint8Array,
+  at: number,
+  visit: (nameStart: number, nameEnd: number, valueStart: number) => number,
+): number {
   let next = skipSpace(bytes, at + 1)
-  if (bytes[next] === CLOSE_OBJECT) return { start: at, end: next + 1, members, repeated }
+  if (bytes[next] === CLOSE_OBJECT) return next + 1
   for (;;) {
     if (bytes[next] !== QUOTE) throw new JsonBytesError('expected the name of a member', next)
     const nameEnd = skipString(bytes, next)
     const colon = skipSpace(bytes, nameEnd)
     if (bytes[colon] !== COLON) throw new JsonBytesError('expected `:`', colon)
-    const value = valueSpan(bytes, skipSpace(bytes, colon + 1))
-    const name = stringAt(bytes, { start: next, end: nameEnd })
-    const before = members.get(name)
-    if (before !== undefined && !hasSameBytes(bytes, before, value)) repeated ??= name
-    members.set(name, value)
-    const after = skipSpace(bytes, value.end)
-    if (bytes[after] === CLOSE_OBJECT) return { start: at, end: after + 1, members, repeated }
+    const after = skipSpace(bytes, visit(next, nameEnd, skipSpace(bytes, colon + 1)))
+    if (bytes[after] === CLOSE_OBJECT) return after + 1
     if (bytes[after] !== COMMA) throw new JsonBytesError('expected `,` or `}`', after)
     next = skipSpace(bytes, after + 1)
   }
@@ -164,6 +184,47 @@ function hasSameBytes(bytes: Uint8Array, one: Span, other: Span): boolean {
 /** Span of one member of the object that starts at `at`. Of a repeated name, the last one. */
 export function member(bytes: Uint8Array, at: number, key: string): Span | undefined {
   return members(bytes, at).get(key)
+}
+
+/** Some members of an object that starts at a place in bytes, and where it ends. */
+export interface ObjectPart {
+  readonly value: JsonObject
+  readonly end: number
+}
+
+/**
+ * Makes a reader of these members of objects, which skips all others. What it reads is as lossless as the whole object: of a
+ * repeated name the last value, numbers with their texts.
+ */
+export function memberReader(names: readonly string[]): (bytes: Uint8Array, at: number) => ObjectPart {
+  const wanted = [...new Set(names)].map(name => ({ name, bytes: Buffer.from(name) }))
+  return (bytes, at) => {
+    let members = ''
+    const end = eachMember(bytes, at, (nameStart, nameEnd, valueStart) => {
+      const valueEnd = skipValue(bytes, valueStart)
+      if (wanted.some(one => isName(bytes, nameStart, nameEnd, one))) {
+        members += `${members === '' ? '' : ','}${textAt(bytes, { start: nameStart, end: valueEnd })}`
+      }
+      return valueEnd
+    })
+    return { value: parseJson(`{${members}}`) as JsonObject, end }
+  }
+}
+
+function isName(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  wanted: { readonly name: string; readonly bytes: Uint8Array },
+): boolean {
+  const { length } = wanted.bytes
+  let hasEscape = false
+  let isSame = end - start - 2 === length
+  for (let at = start + 1; at < end - 1; at++) {
+    isSame &&= bytes[at] === wanted.bytes[at - start - 1]
+    hasEscape ||= bytes[at] === BACKSLASH
+  }
+  return hasEscape ? stringAt(bytes, { start, end }) === wanted.name : isSame
 }
 
 /** The value of a span, lossless. Throws if it is not JSON. */
@@ -267,20 +328,56 @@ function closed(bytes: Uint8Array, at: number, last: number): number {
   return last + 1
 }
 
-const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/
+const WORDS: ReadonlyMap<number, Uint8Array> = new Map(
+  ['true', 'false', 'null'].map(word => [word.charCodeAt(0), Buffer.from(word)]),
+)
 
 function skipScalar(bytes: Uint8Array, at: number): number {
-  let end = at
-  // Digits, letters, `+`, `-` and `.` can be part of a scalar; anything else ends it.
-  for (; end < bytes.length; end++) {
-    const byte = bytes[end]!
-    const isPart = (byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a)
-    if (!isPart && byte !== 0x2b && byte !== 0x2d && byte !== 0x2e) break
-  }
-  if (!SCALAR.test(textAt(bytes, { start: at, end }))) {
+  const word = WORDS.get(bytes[at]!)
+  const end = word === undefined ? endOfNumber(bytes, at) : endOfWord(bytes, at, word)
+  if (end < 0 || isPartOfScalar(bytes[end])) {
     throw new JsonBytesError(at >= bytes.length ? 'the document ends before a value' : 'expected a value', at)
   }
   return end
+}
+
+/** −1 where the word is another one. */
+function endOfWord(bytes: Uint8Array, at: number, word: Uint8Array): number {
+  for (let next = 0; next < word.length; next++) if (bytes[at + next] !== word[next]) return -1
+  return at + word.length
+}
+
+/** −1 where no number starts at `at`. */
+function endOfNumber(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] === MINUS ? at + 1 : at
+  let end = bytes[first] === ZERO ? first + 1 : endOfDigits(bytes, first)
+  if (bytes[end] === POINT) end = endOfDigits(bytes, end + 1)
+  if (end < 0 || (bytes[end]! | 0x20) !== 0x65) return end
+  const sign = bytes[end + 1]
+  return endOfDigits(bytes, sign === MINUS || sign === PLUS ? end + 2 : end + 1)
+}
+
+/** −1 where no digit is. */
+function endOfDigits(bytes: Uint8Array, at: number): number {
+  let end = at
+  while (isDigit(bytes[end])) end++
+  return end === at ? -1 : end
+}
+
+const MINUS = 0x2d
+const PLUS = 0x2b
+const POINT = 0x2e
+const ZERO = 0x30
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39
+}
+
+/** Digits, letters, `+`, `-` and `.` can be part of a scalar; anything else ends it. */
+function isPartOfScalar(byte: number | undefined): boolean {
+  if (byte === undefined) return false
+  const isLetter = (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a
+  return isLetter || isDigit(byte) || byte === PLUS || byte === MINUS || byte === POINT
 }
 
 /** A document held as bytes. The members of an object are searched only once. */

@@ -3,12 +3,16 @@ import {
   countElements,
   documentSpan,
   elements,
+  JsonBytesError,
   JsonDocument,
   member,
+  memberReader,
   members,
   skipValue,
   valueAt,
 } from '../../src/json/bytes.js'
+import { parseJson } from '../../src/json/parse.js'
+import { type JsonObject, numberLiteral } from '../../src/json/value.js'
 import fc from '../properties.js'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
@@ -65,6 +69,48 @@ describe('JSON bytes', () => {
       ['é', 5],
     ])
     expect(member(text, 0, '__proto__')).toBeUndefined()
+  })
+
+  it('reads some members as those of the whole object', () => {
+    const name = fc.constantFrom('id', '"id', 'i\\d', 'é', '__proto__', '', 'a.b', '1')
+    const spelled = name.map(text => JSON.stringify(text))
+    const escaped = name.map(
+      text => `"${[...text].map(char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`,
+    )
+    const number = fc.constantFrom('1.0', '12345678901234567890', '-0', '1e5', '0.5', '7')
+    const value = fc.oneof(
+      number,
+      fc.jsonValue().map(one => JSON.stringify(one, null, 1)),
+    )
+    const entry = fc.tuple(fc.oneof(spelled, escaped), value)
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 8 }), fc.array(name, { maxLength: 4 }), (entries, wanted) => {
+        const object = `{ ${entries.map(([key, text]) => `${key} : ${text}`).join(' , ')} }`
+        const { value: part, end } = memberReader(wanted)(bytes(`[${object}]`), 1)
+        expect(end).toBe(bytes(object).length + 1)
+        const whole = parseJson(object) as JsonObject
+        const known = Object.keys(whole).filter(key => wanted.includes(key))
+        expect(Object.keys(part)).toEqual(known)
+        for (const key of known) {
+          expect(part[key]).toEqual(whole[key])
+          expect(numberLiteral(part, key)).toBe(numberLiteral(whole, key))
+        }
+      }),
+    )
+  })
+
+  it('takes for a scalar what JSON takes for one', () => {
+    const piece = fc.constantFrom('-', '+', '0', '1', '9', '.', 'e', 'E', 'true', 'false', 'null', 'n', 'x', ' ', ',')
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 6 }), pieces => {
+        const text = pieces.join('')
+        const scalar = /^[\w.+-]*/.exec(text)?.[0] ?? ''
+        const isScalar = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(scalar)
+        if (isScalar) expect(skipValue(bytes(text), 0)).toBe(scalar.length)
+        else expect(() => skipValue(bytes(text), 0)).toThrow(JsonBytesError)
+      }),
+      { numRuns: 2000 },
+    )
   })
 
   it('keeps digits', () => {

@@ -1,5 +1,5 @@
-import { elements, type Span, valueAt } from '../../../json/bytes.js'
-import { compilePath, type PathMatch } from '../../../json/path.js'
+import { eachElement, kindAt, memberReader, type Span, skipValue, valueAt } from '../../../json/bytes.js'
+import { compilePath, type JsonPath, type PathMatch } from '../../../json/path.js'
 import { joinLists, joinRecords } from '../../../json/records.js'
 import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import { BoundaryHashes, dedupHash } from '../../../model/cursors/boundaryHashes.js'
@@ -101,9 +101,15 @@ function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
 }
 
+/** A record of a page, of which only what the cursor and its key need has been read. */
+interface Sighting {
+  readonly needed: JsonValue
+  readonly bytes: Uint8Array
+  readonly span: Span
+}
+
 /** A record that counts once another value of the cursor came, or its list ended. */
 interface Waiting {
-  readonly record: JsonValue
   readonly cursor: Cursor
   readonly text: Uint8Array
 }
@@ -132,6 +138,7 @@ export function trackCursor(
 ): CursorTracker {
   const path = compilePath(hint.cursorPath)
   const key = hint.primaryKey ?? primaryKey
+  const sight = sightings(path, hint.cursorPath, key)
   const isRemembered =
     hint.rangeStart === 'closed' &&
     (hint.endValue === undefined || hint.isWindow === true) &&
@@ -150,8 +157,8 @@ export function trackCursor(
   let hasAdvanced = false
   let keptAny = false
   let hashes = startHashes.copy()
-  /** The key of the first record at the newest value. Most are passed at once, and need no hash. */
-  let unhashed: { readonly key: JsonValue } | undefined
+  /** The first record at the newest value. Most are passed at once, and need no hash. */
+  let unhashed: Sighting | undefined
   let doubted = false
   let compared = 0
   let early = 0
@@ -165,7 +172,7 @@ export function trackCursor(
   let previous: Cursor | undefined
   let isFirstOfPage = true
   /** Kept records of this page that do not count yet. */
-  let arrived: { readonly record: JsonValue; readonly cursor: Cursor; readonly span: Span }[] = []
+  let arrived: { readonly record: Sighting; readonly cursor: Cursor }[] = []
   /** Kept records with one value, the last one so far. */
   let waiting: Waiting[] = []
   let isHeldBack = false
@@ -189,8 +196,8 @@ export function trackCursor(
     isFirstOfPage = false
   }
 
-  const keep = (record: JsonValue, span: Span): 'keep' | 'drop' | 'beyond' => {
-    if (record === null) return 'drop'
+  const keep = (record: Sighting): 'keep' | 'drop' | 'beyond' => {
+    if (record.needed === null) return 'drop'
     const cursor = cursorOf(record)
     if (cursor === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
     if (isOrdered && hint.rowOrder !== undefined) takeOrder(cursor)
@@ -210,19 +217,19 @@ export function trackCursor(
       if (toStart === 0 && deduplicates && startHashes.has(hashOf(record))) return 'drop'
     }
     isDisproved ||= sawOutside
-    if (holdsBack && isOrdered) arrived.push({ record, cursor, span })
+    if (holdsBack && isOrdered) arrived.push({ record, cursor })
     else advance(cursor, record)
     return 'keep'
   }
 
-  const advance = (cursor: Cursor, record: JsonValue): void => {
+  const advance = (cursor: Cursor, record: Sighting): void => {
     const toLast = last === undefined ? undefined : order(cursor, last)
     if (toLast === undefined || isAfter(hint, toLast)) {
       if (hasAdvanced) beforeLast = last
       hasAdvanced = true
       last = cursor
       hashes = NO_HASHES
-      unhashed = isRemembered ? { key: identityOf(record) } : undefined
+      unhashed = isRemembered ? identified(record) : undefined
     } else if (toLast === 0 && isRemembered) {
       hashes = hashed()
       hashes.add(hashOf(record))
@@ -231,8 +238,8 @@ export function trackCursor(
 
   /** Counts records, and returns their texts. */
   const count = (records: readonly Waiting[]): readonly Uint8Array[] =>
-    records.map(({ record, cursor, text }) => {
-      advance(cursor, record)
+    records.map(({ cursor, text }) => {
+      advance(cursor, sight(text, 0))
       return text
     })
 
@@ -240,9 +247,7 @@ export function trackCursor(
    * Counts what arrived on this page and before, but for the records with the last value. Returns records of earlier
    * pages that waited until now, and those of this page that wait.
    */
-  const settle = (
-    page: Uint8Array,
-  ): { readonly released: readonly Uint8Array[]; readonly later: ReadonlySet<Span> } => {
+  const settle = (): { readonly released: readonly Uint8Array[]; readonly later: ReadonlySet<Span> } => {
     const last = arrived.at(-1)?.cursor
     if (last === undefined && !isDisproved) return { released: [], later: new Set() }
     const isLast = ({ cursor }: { readonly cursor: Cursor }): boolean =>
@@ -251,22 +256,21 @@ export function trackCursor(
     waiting = waiting.filter(isLast)
     const later = arrived.filter(isLast)
     for (const { record, cursor } of arrived.filter(one => !isLast(one))) advance(cursor, record)
-    for (const { record, cursor, span } of later)
-      waiting.push({ record, cursor, text: page.slice(span.start, span.end) })
-    return { released, later: new Set(later.map(({ span }) => span)) }
+    for (const { record, cursor } of later) waiting.push({ cursor, text: textOf(record) })
+    return { released, later: new Set(later.map(({ record }) => record.span)) }
   }
 
   /** The hashes of all records at the newest value. */
   const hashed = (): BoundaryHashes => {
     if (unhashed === undefined) return hashes === NO_HASHES ? new BoundaryHashes() : hashes
     const first = new BoundaryHashes()
-    first.add(dedupHash(unhashed.key))
+    first.add(hashOf(unhashed))
     unhashed = undefined
     return first
   }
 
-  const cursorOf = (record: JsonValue): Cursor | undefined => {
-    const found = matchesOf(record)
+  const cursorOf = (record: Sighting): Cursor | undefined => {
+    const found = matchesOf(record.needed)
     const furthest = found.reduce<Cursor | undefined>((known, match) => {
       if (match.value === null) return known
       const cursor = cursorFrom(match.value, literalOf(match))
@@ -277,7 +281,7 @@ export function trackCursor(
     const why = found.length > 0 ? 'is null' : 'is missing'
     throw new DataError(
       'incremental_cursor',
-      `${hint.path}.cursor_path: "${hint.cursorPath}" ${why} in a record with the keys ${keysOf(record)}. Fix the path, or set on_cursor_value_missing to "include" or "exclude".`,
+      `${hint.path}.cursor_path: "${hint.cursorPath}" ${why} in a record with the keys ${keysOf(wholeOf(record))}. Fix the path, or set on_cursor_value_missing to "include" or "exclude".`,
       { path: `${hint.path}.cursor_path` },
     )
   }
@@ -287,17 +291,23 @@ export function trackCursor(
     return value === undefined ? path.find(record) : [{ value, container: record as JsonObject, key: hint.cursorPath }]
   }
 
-  const identityOf = (record: JsonValue): JsonValue => (key === undefined ? record : keyOf(record, key))
+  const identityOf = (record: Sighting): JsonValue => (key === undefined ? wholeOf(record) : keyOf(record, key))
 
-  const hashOf = (record: JsonValue): string => dedupHash(identityOf(record))
+  const hashOf = (record: Sighting): string => dedupHash(identityOf(record))
 
-  const keyOf = (record: JsonValue, names: string | readonly string[]): JsonValue => {
+  /** Throws if the record has no key. */
+  const identified = (record: Sighting): Sighting => {
+    if (key !== undefined) keyOf(record, key)
+    return record
+  }
+
+  const keyOf = (record: Sighting, names: string | readonly string[]): JsonValue => {
     if (typeof names !== 'string') return names.map(name => keyOf(record, name))
-    const value = plainKey(record, names)
+    const value = plainKey(record.needed, names)
     if (value !== undefined) return value
     throw new DataError(
       'primary_key',
-      `${hint.path}: the primary key "${names}" is missing in a record with the keys ${keysOf(record)}. It tells apart records with equal cursor values; fix it, or set primary_key of the incremental to [].`,
+      `${hint.path}: the primary key "${names}" is missing in a record with the keys ${keysOf(wholeOf(record))}. It tells apart records with equal cursor values; fix it, or set primary_key of the incremental to [].`,
       { path: hint.path },
     )
   }
@@ -305,20 +315,24 @@ export function trackCursor(
   return {
     window,
     filter(records, { ordered }) {
-      const kept: { start: number; end: number }[] = []
+      const kept: Span[] = []
       isOrdered = ordered
       sawOutside = false
       isFirstOfPage = true
       arrived = []
       let total = 0
-      for (const span of elements(records, 0)) {
+      eachElement(records, 0, start => {
+        const record = sight(records, start)
         total += 1
-        const verdict = keep(valueAt(records, span), span)
-        if (verdict === 'keep') kept.push(span)
+        const verdict = keep(record)
+        if (verdict === 'keep') kept.push(record.span)
         else if (verdict === 'beyond') sawOutside = ordered
-      }
+        return record.span.end
+      })
       wasReadOn ||= sawOutside && isDisproved
-      const { released, later } = settle(records)
+      const { released, later } = settle()
+      // The bytes of the page will be reused.
+      if (unhashed?.bytes === records) unhashed = sight(textOf(unhashed), 0)
       const passed = later.size === 0 ? kept : kept.filter(span => !later.has(span))
       keptAny ||= passed.length + released.length > 0
       const dropped = total - passed.length
@@ -375,6 +389,34 @@ export function trackCursor(
     setNumberLiteral(state, 'start_value', began?.literal)
     return state
   }
+}
+
+/** Reads of the record at a place what the cursor and its key need: these members, where both are members by name. */
+function sightings(
+  path: JsonPath,
+  cursorPath: string,
+  key: string | readonly string[] | undefined,
+): (bytes: Uint8Array, start: number) => Sighting {
+  const whole = (bytes: Uint8Array, start: number): Sighting => {
+    const span = { start, end: skipValue(bytes, start) }
+    return { needed: valueAt(bytes, span), bytes, span }
+  }
+  const first = path.steps?.[0]
+  if (typeof first !== 'string') return whole
+  const readMembers = memberReader([cursorPath, first, ...(key === undefined ? [] : [key].flat())])
+  return (bytes, start) => {
+    if (kindAt(bytes, start) !== 'object') return whole(bytes, start)
+    const { value, end } = readMembers(bytes, start)
+    return { needed: value, bytes, span: { start, end } }
+  }
+}
+
+function wholeOf({ bytes, span }: Sighting): JsonValue {
+  return valueAt(bytes, span)
+}
+
+function textOf({ bytes, span }: Sighting): Uint8Array {
+  return new Uint8Array(bytes.subarray(span.start, span.end))
 }
 
 function literalOf({ container, key }: PathMatch): string | undefined {
