@@ -121,10 +121,10 @@ export interface Paginator {
   /** Called with two consecutive pages. The best possible end, `limited` or `suspect`, if they show that the list is not whole. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
   /**
-   * As `doubt`, for what two pages may show by chance. `denied`: these two show that it is not so, in the whole list. It
-   * counts unless it is denied, or a total says that the list is whole.
+   * As `doubt`, for what pages may show by chance. `first`: the first page of the list. `denied`: these pages show that it
+   * is not so, in the whole list. It counts unless it is denied, or a total says that the list is whole.
    */
-  suspicion?(page: ApiPage, previous: ApiPage): ListEnd | 'denied' | undefined
+  suspicion?(page: ApiPage, previous: ApiPage, first: ApiPage): ListEnd | 'denied' | undefined
   /** What else may be wrong if the second page has the records of the first, for the message. */
   readonly circleRemedy?: string | undefined
   /** What it counts. Absent: it follows the answers. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import fc from '../properties.js'
 import { type Answer, read, things } from './listServer.js'
-import { testApi } from './loading.js'
+import { preparedVersions, run, testApi } from './loading.js'
 
 /** Lists whose next page begins after a value of the last record. */
 
@@ -113,7 +113,8 @@ it.each<[string, readonly Item[][], string]>([
     ],
     'limited',
   ],
-  ['rises on the only page with records', [at(8, 9), []], 'proven'],
+  ['rises on the only page with records, as the newest ones may', [at(8, 9), []], 'limited'],
+  ['has one record on its only page, which is not full', [at(8), []], 'proven'],
 ])('a keyset whose order %s', async (_what, pages, end) => {
   const api = await testApi(() => ({ json: { data: pages[api.asked.length - 1] } }))
   const { end: found } = await reading(api.origin, { pick: 'greatest' })
@@ -409,6 +410,126 @@ describe('a keyset', () => {
     const { records, end } = await reading(api.origin, { limit: 5 })
     expect(records).toEqual(items)
     expect(end.end).toBe('proven')
+  })
+
+  const above = (now: number, sent: number): boolean => now > sent
+  const turned = [
+    { what: 'greatest', paginator: { pick: 'greatest' }, passes: above },
+    {
+      what: 'greatest, with the value once more',
+      paginator: { pick: 'greatest', inclusive: true },
+      passes: (now: number, sent: number) => now >= sent,
+    },
+    {
+      what: 'least, with the value once more',
+      paginator: { pick: 'least', inclusive: true },
+      passes: (now: number, sent: number) => now <= sent,
+    },
+    { what: 'greatest, with ties', paginator: { pick: 'greatest', ties: true }, passes: above },
+    {
+      what: 'greatest, where a short page ends it',
+      paginator: { pick: 'greatest', stop_after_short_page: true },
+      passes: above,
+    },
+    { what: 'greatest, of pages that are capped', paginator: { pick: 'greatest', limit: 100 }, passes: above },
+    { what: 'one record a page', paginator: { limit: 1 }, passes: above },
+  ]
+  it.each(turned.flatMap(one => [1, 2].map(shared => ({ ...one, shared }))))(
+    'is in doubt where the API sorts the other way: $what, $shared with one value',
+    async ({ paginator, passes, shared }) => {
+      const values = Array.from({ length: 10 }, (_, index) => Math.floor(index / shared))
+      const items = at(...(paginator.pick === 'least' ? values : values.toReversed()))
+      const api = await testApi(url => {
+        const after = url.searchParams.get('after')
+        const most = Math.min(3, Number(url.searchParams.get('limit')))
+        const found = items.filter(item => after === null || passes(Number(item.at), Number(after)))
+        return { json: { data: found.slice(0, most) } }
+      })
+      const { records, end } = await reading(api.origin, { limit: 3, ...paginator })
+      expect(records.length).toBeLessThan(items.length)
+      expect(end.end).toBe('limited')
+    },
+  )
+
+  it.each([
+    ['greatest', [7, 8, 9]],
+    ['last', [7, 8, 9]],
+  ])('is in doubt where the API begins with its newest records, the oldest of them first: %s', async (pick, newest) => {
+    const api = await testApi(url => ({ json: { data: url.searchParams.has('after') ? [] : at(...newest) } }))
+    const { end } = await reading(api.origin, { pick, limit: 3 })
+    expect(end).toMatchObject({ end: 'limited', code: 'keyset_turned' })
+  })
+
+  it('of one full page is proven by a total, or by another list of the resource that went on', async () => {
+    const api = await testApi(url => {
+      if (url.pathname === '/parents') return { json: { data: [{ id: 1 }, { id: 2 }] } }
+      const values = url.pathname === '/parents/1/things' ? [1, 2] : [1, 2, 3]
+      const found = at(...values).filter(item => Number(item.at) > Number(url.searchParams.get('after') ?? 0))
+      return { json: { data: found.slice(0, 2), ...(url.searchParams.has('counted') && { total: 2 }) } }
+    })
+    const version = await preparedVersions()
+    const child = (params: object) => ({
+      client: { base_url: api.origin },
+      resources: [
+        {
+          name: 'parents',
+          primary_key: 'id',
+          endpoint: { path: 'parents', data_selector: 'data', paginator: 'single_page' as const },
+        },
+        {
+          name: 'things',
+          primary_key: 'id',
+          endpoint: {
+            path: 'parents/{resources.parents.id}/things',
+            data_selector: 'data',
+            params: params as never,
+            paginator: keyset as never,
+          },
+        },
+      ],
+    })
+    const { result } = await run(version(child({})))
+    expect(result.receipts).toMatchObject([{ verdict: 'complete' }, { verdict: 'complete', records: 5 }])
+    const only = await read(
+      things(
+        api.origin,
+        { path: 'parents/1/things', data_selector: 'data', params: { counted: 1 }, paginator: keyset },
+        keyed,
+      ),
+    )
+    expect(only.end.end).toBe('proven')
+  })
+
+  it('without a record after its start is proven only by another list, or a total of 0', async () => {
+    const api = await testApi(url => ({ json: { data: [], ...(url.searchParams.has('counted') && { total: 0 }) } }))
+    const paginator = { ...keyset, start: 0 }
+    const one = await read(things(api.origin, { data_selector: 'data', paginator }, keyed))
+    expect(one.end).toMatchObject({ end: 'limited', code: 'start_empty' })
+    const other = await read(things(api.origin, { data_selector: 'data', params: { counted: 1 }, paginator }, keyed))
+    expect(other.end.end).toBe('proven')
+  })
+
+  it.each([
+    ['falls, and what follows is above it', { field: 'at.day' }, [9, 8, 7], (now: number, sent: number) => now > sent],
+    ['rises, and what follows is below it', { field: 'at.day' }, [7, 8, 9], (now: number, sent: number) => now < sent],
+  ])('without a key is in doubt where a page %s', async (_what, paginator, values, passes) => {
+    const items = values.map(day => ({ at: { day } }))
+    const api = await testApi(url => {
+      const after = url.searchParams.get('after')
+      if (api.asked.length > 3) return { json: { data: [] } }
+      return { json: { data: items.filter(item => after === null || passes(item.at.day, Number(after))).slice(0, 3) } }
+    })
+    const { end } = await reading(api.origin, { limit: 3, ...paginator }, {})
+    expect(end.end).toBe('limited')
+  })
+
+  it('without a key is in doubt where other values than the last one come again', async () => {
+    const pages = [[1, 2, 3], [2, 3, 4], [4], []]
+    const api = await testApi(() => ({
+      json: { data: pages[api.asked.length - 1]?.map(day => ({ at: { day } })) },
+    }))
+    const { end } = await reading(api.origin, { limit: 3, ties: true, field: 'at.day' }, {})
+    expect(end).toMatchObject({ end: 'limited', code: 'values_repeat' })
   })
 
   it.each([

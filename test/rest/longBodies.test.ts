@@ -330,7 +330,7 @@ describe('the ends of rows', () => {
 
   async function cells(text: Uint8Array, format: CsvFormat): Promise<readonly unknown[] | undefined> {
     try {
-      return JSON.parse(Buffer.from(await csvRows(text, format)).toString())
+      return JSON.parse(Buffer.from((await csvRows(text, format)).text).toString())
     } catch {
       return undefined
     }

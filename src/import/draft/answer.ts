@@ -135,7 +135,7 @@ function journalAfter(first: RecordedResponse | undefined) {
 async function answerOf(page: Page, recorded: RecordedResponse, url: string): Promise<Omit<DraftAnswer, 'selector'>> {
   const bytes = Buffer.from(page.records)
   const values = elements(bytes, 0).map(record => valueAt(bytes, record))
-  const body = await jsonBody(recorded.body, recorded.headers, url)
+  const { text: body } = await jsonBody(recorded.body, recorded.headers, url)
   return {
     records: values.filter(value => isJsonObject(value)),
     count: page.count,

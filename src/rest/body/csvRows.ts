@@ -1,17 +1,19 @@
 import { shortened } from '../../model/errors.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
+import { isBlankText, type JsonText } from './jsonText.js'
 import { MOST_JSON } from './zipFiles.js'
 
 export type CsvFormat = Extract<BodyFormat, { type: 'csv' | 'tsv' }>
 
 /** The records of a CSV text, as the text of a JSON array. Values stay texts. */
-export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_JSON): Promise<Uint8Array> {
+export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_JSON): Promise<JsonText> {
   refuseOther(text)
   const { parse } = await import('csv-parse/sync')
   const { quote, escape: escapedBy, comment } = format
   const table = new TableWriter('CSV', format.header ?? true, most)
-  const lines = Buffer.from(withoutLines(text, format.skip_lines ?? 0))
+  const rest = withoutLines(text, format.skip_lines ?? 0)
+  const lines = Buffer.from(rest)
   const options = {
     skip_empty_lines: true,
     relax_quotes: true,
@@ -59,7 +61,9 @@ export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_J
     if (error instanceof BodyFormatError) throw error
     throw new BodyFormatError('CSV', error instanceof Error ? error.message : String(error))
   }
-  return table.end()
+  const rows = table.end()
+  // The names of the columns may be in a line that is left out.
+  return { ...rows, isBlank: rows.isBlank && isBlankText(text.subarray(0, text.length - rest.length)) }
 }
 
 /** Errors of APIs come as JSON or HTML, whatever was asked for. Read as CSV they would be a header without rows. */
@@ -68,6 +72,15 @@ function refuseOther(text: Uint8Array): void {
   if (/^(?:\{|\[\s*\{|<[!?a-z])/i.test(begins)) {
     throw new BodyFormatError('CSV', 'it begins as JSON, XML or HTML do')
   }
+}
+
+function withoutNames(what: string): BodyFormatError {
+  return new BodyFormatError(what, 'it is empty, and not even the names of the columns are there')
+}
+
+/** Fails if a whole body that should begin with the names of columns has nothing but white space and delimiters. */
+export function refuseBlank(format: CsvFormat): void {
+  if ((format.header ?? true) === true) throw withoutNames('CSV')
 }
 
 /**
@@ -140,6 +153,8 @@ export class TableWriter {
   readonly #most: number
   #lines = 0
   #isFirst = true
+  /** Whether the first line has a name. */
+  #hasNames = false
 
   /**
    * `header`: whether the first line has the names, or the names. `what` is written: `CSV`. `most`: bytes that may be
@@ -189,16 +204,16 @@ export class TableWriter {
   }
 
   /** The whole text. */
-  end(): Uint8Array {
-    if (this.#header === true && this.#keys === undefined) {
-      throw new BodyFormatError(this.#what, 'it is empty, and not even the names of the columns are there')
-    }
-    return Buffer.concat([...this.#parts, Buffer.from(`${this.#text}]`)])
+  end(): JsonText {
+    const isBlank = this.#isFirst && !this.#hasNames
+    if (this.#header === true && this.#keys === undefined) throw withoutNames(this.#what)
+    return { text: Buffer.concat([...this.#parts, Buffer.from(`${this.#text}]`)]), isBlank }
   }
 
   /** Names, each with its colon. */
   #keysOf(first: readonly Cell[]): readonly string[] {
     const written = this.#header === true ? first.map(nameIn) : this.#header
+    this.#hasNames = this.#header === true && first.some(cell => nameIn(cell).trim() !== '')
     const count = written === false ? first.length : written.length
     if (count > MOST_COLUMNS) {
       throw new BodyFormatError(this.#what, `it has ${count} columns, and ${MOST_COLUMNS} are the most`)

@@ -5,7 +5,8 @@ import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { isGzip } from '../http/responseBody.js'
 import { BodyFormatError } from './bodyError.js'
 import { bodyFormat, formatByName } from './bodyFormat.js'
-import { csvRows, refuseMessage } from './csvRows.js'
+import { csvRows, refuseBlank, refuseMessage } from './csvRows.js'
+import { BLANK_LIST, isBlankText, type JsonText, skipSeparators } from './jsonText.js'
 import { utf8Text } from './textEncoding.js'
 import { type Allowance, isZip, MOST_JSON, MOST_UNPACKED, tooMuch, type ZippedFile, zipFiles } from './zipFiles.js'
 
@@ -19,6 +20,8 @@ export interface BodyReading {
   readonly hasSelector?: boolean
   /** The body is a later part of a long one. Default: no. */
   readonly isPart?: boolean
+  /** The answer says elsewhere that there are no records, so a body without content is an empty list. Default: no. */
+  readonly isNone?: boolean
 }
 
 const NO_ROWS = '[]'
@@ -33,7 +36,7 @@ export async function jsonBody(
   headers: Readonly<Record<string, string>>,
   url = '',
   reading: BodyReading = {},
-): Promise<Uint8Array> {
+): Promise<JsonText> {
   const { format, charset } = bodyFormat(body, headers, url, reading.format)
   const allowance: Allowance = { left: MOST_UNPACKED }
   if (!isZip(body) || format.type === 'excel') {
@@ -42,14 +45,16 @@ export async function jsonBody(
   const files = await wantedFiles(body, format.entries ?? '*', allowance)
   const declared = reading.format
   const texts: Uint8Array[] = []
+  let isBlank = false
   let most = MOST_JSON
   for (const { name, bytes } of files) {
     const unpacked = isGzip(bytes) ? await gunzipped(name, bytes, allowance) : bytes
-    const text = await readAs(declared ?? formatByName(name), unpacked, undefined, reading, { allowance, most })
-    most -= text.length
-    texts.push(text)
+    const read = await readAs(declared ?? formatByName(name), unpacked, undefined, reading, { allowance, most })
+    most -= read.text.length
+    texts.push(read.text)
+    isBlank ||= read.isBlank
   }
-  return joined(texts, files)
+  return { text: joined(texts, files), isBlank }
 }
 
 /** What one file of an archive may take: bytes to unpack, and bytes of JSON. */
@@ -62,28 +67,32 @@ async function readAs(
   format: BodyFormat,
   body: Uint8Array,
   charset: string | undefined,
-  { encoding, changed = () => {}, hasSelector = true, isPart = false }: BodyReading,
+  { encoding, changed = () => {}, hasSelector = true, isPart = false, isNone = false }: BodyReading,
   { allowance, most }: Bounds,
-): Promise<Uint8Array> {
+): Promise<JsonText> {
+  if (isNone && isBlankText(body)) return BLANK_LIST
   if (format.type === 'excel')
     return (await import('./workbookRows.js')).workbookRows(body, format, allowance, Math.min(most, MOST_UNPACKED))
   if (isZip(body)) throw new BodyFormatError('one archive', 'there is an archive in the archive, which is not read')
   const { xmlEncoding } = await import('./xmlBody.js')
   const named = charset ?? (format.type === 'xml' ? xmlEncoding(body) : undefined)
   const text = utf8Text(body, { declared: encoding, charset: named }, changed)
+  if (isNone && isBlankText(text)) return BLANK_LIST
   switch (format.type) {
     case 'json':
-      return text
+      return { text, isBlank: false }
     case 'jsonl':
-      return jsonLines(text)
+      return isBlankText(text) ? BLANK_LIST : { text: jsonLines(text), isBlank: false }
     case 'csv':
     case 'tsv': {
       const rows = await csvRows(text, format, most)
-      if (!isPart && rows.length <= NO_ROWS.length) refuseMessage(text, format)
-      return rows
+      const isBlank = isBlankText(text) || rows.isBlank
+      if (!isPart && isBlank) refuseBlank(format)
+      if (!isPart && rows.text.length <= NO_ROWS.length) refuseMessage(text, format)
+      return isBlank && !isPart ? BLANK_LIST : rows
     }
     case 'xml':
-      if (hasSelector) return (await import('./xmlBody.js')).xmlBody(text, format)
+      if (hasSelector) return { text: await (await import('./xmlBody.js')).xmlBody(text, format), isBlank: false }
       throw new BodyFormatError(
         'JSON but XML',
         'set `endpoint.data_selector` to the path of its records from the outermost element, as in `rss.channel.item`',
@@ -190,11 +199,4 @@ function jsonLines(bytes: Uint8Array): Uint8Array {
   }
   joined[length++] = CLOSE_LIST
   return joined.subarray(0, length)
-}
-
-/** The first byte at or after `at` that is neither white space nor a record separator. */
-export function skipSeparators(bytes: Uint8Array, at: number): number {
-  let next = skipSpace(bytes, at)
-  while (bytes[next] === 0x1e) next = skipSpace(bytes, next + 1)
-  return next
 }

@@ -1,7 +1,8 @@
 import { JsonBytesError, skipValue } from '../../json/bytes.js'
 import { bodyFormat } from './bodyFormat.js'
 import { csvRowEnds, type RowEnds } from './csvRowEnds.js'
-import { type BodyReading, skipSeparators } from './jsonBody.js'
+import type { BodyReading } from './jsonBody.js'
+import { skipSeparators } from './jsonText.js'
 import { isZip } from './zipFiles.js'
 
 /** Where a body of rows may be cut. It is given the beginning of the body, or of what is left of it after its head. */

@@ -2,6 +2,7 @@ import { nearMiss } from '../../model/nearMiss.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
 import { type Cell, TableWriter } from './csvRows.js'
+import type { JsonText } from './jsonText.js'
 import { readXml } from './xmlBody.js'
 import { type Allowance, isZip, MOST_UNPACKED, zipFiles } from './zipFiles.js'
 
@@ -16,7 +17,7 @@ export async function workbookRows(
   format: ExcelFormat,
   allowance: Allowance = { left: MOST_UNPACKED },
   most = MOST_UNPACKED,
-): Promise<Uint8Array> {
+): Promise<JsonText> {
   if (body[0] === 0xd0 && body[1] === 0xcf) {
     throw new BodyFormatError(EXCEL, 'it is an old .xls file, or it has a password; ask for .xlsx without one')
   }
@@ -30,12 +31,15 @@ export async function workbookRows(
   const [sheet] = await zipFiles(body, name => name === path, allowance)
   if (sheet === undefined) throw new BodyFormatError(EXCEL, `its file ${path} is missing`)
   const rows = await rowsOf(sheet.bytes, book)
-  const used = rows.slice(format.skip_rows ?? 0).filter(row => row.some(cell => !isEmpty(cell)))
+  const rowsBefore = rows.slice(0, format.skip_rows ?? 0)
+  const used = rows.slice(rowsBefore.length).filter(row => row.some(cell => !isEmpty(cell)))
   const width = used.reduce((most, row) => Math.max(most, row.length), 0)
   if (used.length * width > MOST_CELLS) throw new BodyFormatError(EXCEL, `its sheet has more than ${MOST_CELLS} cells`)
   const table = new TableWriter(EXCEL, format.header ?? true, most)
   for (const row of used) table.add([...row, ...Array<Cell>(width - row.length).fill(NULL)])
-  return table.end()
+  const { text, isBlank } = table.end()
+  // The names of the columns may be in a row that is left out.
+  return { text, isBlank: isBlank && rowsBefore.every(row => row.every(isEmpty)) }
 }
 
 interface Workbook {

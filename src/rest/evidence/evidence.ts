@@ -51,7 +51,7 @@ const table = {
   ],
   empty_answer: [
     'limited',
-    () => 'the answer has no content, not even an empty list, and no total of 0 says that nothing is missing',
+    () => 'an answer has no content, not even an empty list, and no total says that nothing is missing',
   ],
   no_file_for_total: [
     'suspect',
@@ -59,6 +59,7 @@ const table = {
   ],
   own_rule: ['proven', () => "the paginator's rule ended the list"],
 
+  flag_missing: ['limited', (path: string) => `the last page has no flag at "${path}" that says that there is no more`],
   never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],
   unread_header: ['limited', (header: string) => `the header ${header} cannot be read to its end`],
   no_value_ever: [
@@ -138,6 +139,11 @@ const table = {
     'limited',
     (field: string) =>
       `the records of the pages are not sorted alike by "${field}": the API may sort by something else, so others may be missing; a total of the list would tell (\`total_path\`)`,
+  ],
+  keyset_turned: [
+    'limited',
+    (field: string) =>
+      `nothing came after the first page, and the API may sort by "${field}" the other way, so that all others come before it; a total of the list would tell (\`total_path\`)`,
   ],
   values_repeat: [
     'limited',
@@ -250,6 +256,11 @@ const table = {
     (pages: number, at: number, remedy: string) =>
       `the API announced ${count(pages, 'page')}, but page ${at} of them is empty; ${remedy}`,
   ],
+  start_empty: [
+    'limited',
+    (start: string) =>
+      `nothing came after ${start}, where the list was asked for from: the API may give what comes before it; a total of the list would tell (\`total_path\`)`,
+  ],
   page_zero_empty: [
     'limited',
     () => 'page 0 is empty, as it is where an API counts from 1: say in `base_page` where it begins, 0 or 1',
@@ -286,7 +297,7 @@ const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
   part_reached: 'part',
 }
 
-const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
+const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'flag_missing', 'no_paginator'])
 
 /** Reasons that mean: the list changed while it was read. */
 const MOVED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['keys_repeat', 'total_changed', 'pages_changed'])
@@ -317,11 +328,13 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['pages_say_other', 'document'],
   ['total_says_less', 'doubt'],
   ['says_more', 'document'],
+  ['flag_missing', 'document'],
   ['has_next', 'document'],
   ['near_miss', 'document'],
   ['unsettled_value', 'document'],
   ['keyset_ties', 'document'],
   ['page_zero_empty', 'document'],
+  ['start_empty', 'document'],
   ['last_link_further', 'document'],
   ['has_position', 'document'],
   ['ignored', 'answer'],
@@ -344,6 +357,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['page_repeats', 'doubt'],
   ['same_number', 'doubt'],
   ['keyset_order', 'doubt'],
+  ['keyset_turned', 'document'],
   ['values_repeat', 'doubt'],
   ['has_before', 'document'],
   ['known_not_again', 'doubt'],
@@ -379,6 +393,12 @@ export function absent(what: string, isEnd: boolean): ListEnd {
   return { ...end, unlessSeen: { what, end: because('no_next', what) } }
 }
 
+/** The end of a list at a page whose flag says nothing. That an earlier page had one shows nothing of this one. */
+export function withoutSaying(path: string): ListEnd {
+  const end = because('flag_missing', path)
+  return { ...end, unlessSeen: { what: `flag at "${path}"`, end } }
+}
+
 /** Whether a list ended because a page has no link, cursor or value that leads to another one. */
 export function isWithoutNext(end: ListEnd): boolean {
   return ['no_next', 'never_seen', 'missing_is_end', 'unsettled_value'].includes(codeOf(end) ?? '')
@@ -400,8 +420,21 @@ export function perhapsBeforeFirst(): ListEnd {
   return { ...because('page_zero_empty'), unlessSeen: { what: FILLED_PAGE, end: because('empty_page') } }
 }
 
+/** What shows that an API begins with the records before those that the paginator asks for. */
+export const LED_PAGE = 'page behind the first one'
+
+/** The end of a list whose first page may be its last one. If another list of the resource went on, it is. */
+export function perhapsTurned(field: string): ListEnd {
+  return { ...because('keyset_turned', field), unlessSeen: { what: LED_PAGE, end: because('empty_page') } }
+}
+
+/** The end of a list without a record after the value that the document begins with. */
+export function perhapsBeforeStart(start: string): ListEnd {
+  return { ...because('start_empty', start), unlessSeen: { what: FILLED_PAGE, end: because('empty_page') } }
+}
+
 export function isPerhapsBeforeFirst(end: ListEnd): boolean {
-  return codeOf(end) === 'page_zero_empty'
+  return ['page_zero_empty', 'start_empty'].includes(codeOf(end) ?? '')
 }
 
 /** Any list of the resource that was asked for saw this. */

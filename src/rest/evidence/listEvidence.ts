@@ -2,7 +2,7 @@ import type { ListEnd, Unread } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/answer/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
-import { because, FILLED_PAGE, graverUnread, LONGER_PAGE, moveOf } from './evidence.js'
+import { because, FILLED_PAGE, graverUnread, LED_PAGE, LONGER_PAGE, moveOf } from './evidence.js'
 import { type Circle, type KeyTable, Repetition, type RepetitionKind } from './repetition.js'
 
 /** What the judgement of a list needs to know about how it is read. */
@@ -22,6 +22,7 @@ export class ListEvidence {
   readonly #kind: ListKind
   readonly #repetition: Repetition
   #records = 0
+  #firstRecords = 0
   #longestPage = 0
   #last: Envelope = {}
   #lastRecords = 0
@@ -94,6 +95,7 @@ export class ListEvidence {
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
     if (number === 1) this.#before = envelope.before?.path
     this.#takeRecords(reading)
+    if (number === 1) this.#firstRecords = this.#records
     // The total of a page is compared with all of it.
     const isWhole = response.following === undefined
     if (isWhole && envelope.total !== undefined && envelope.total.value !== page.records) this.#isTotalOfList = true
@@ -111,6 +113,7 @@ export class ListEvidence {
   /** Adds another part of page `number`, whose headers and records before it are known. */
   part(reading: Reading, number: number): void {
     this.#takeRecords(reading)
+    if (number === 1) this.#firstRecords = this.#records
     this.#takeContent(reading)
     this.#repetition.part(reading, number)
   }
@@ -202,6 +205,7 @@ export class ListEvidence {
       ...this.#sawListText(),
       ...(this.#longestPage > 0 ? [FILLED_PAGE] : []),
       ...(this.#longestPage > 1 ? [LONGER_PAGE] : []),
+      ...(this.#goesOn() ? [LED_PAGE] : []),
     ]
     const own = ownEnd(end, led)
     const judged = this.#withUnread(this.#judged(own, paginator))
@@ -210,6 +214,12 @@ export class ListEvidence {
     this.#isOnlyMoved = isMoved && own.end === 'proven' && !this.#hasOtherDoubt && paginator?.isPart !== true
     const vouches = led && end.unlessSeen !== undefined ? [...saw, end.unlessSeen.what] : saw
     return vouches.length === 0 ? judged : { ...judged, saw: vouches }
+  }
+
+  /** Whether records came after the first page, and nothing speaks against their order. */
+  #goesOn(): boolean {
+    const isInOrder = this.#suspicion === undefined || this.#suspicion === 'denied'
+    return this.#records > this.#firstRecords && this.#doubt === undefined && isInOrder
   }
 
   #withUnread(end: ListEnd): ListEnd {

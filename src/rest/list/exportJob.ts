@@ -381,7 +381,8 @@ async function pageOf(
   if (answer.body.length === 0)
     return { page: answerPage(request, answer, nothing, undefined, excerpt), document: undefined }
   try {
-    const document = new JsonDocument(await jsonBody(Buffer.from(answer.body), answer.headers))
+    const { text } = await jsonBody(Buffer.from(answer.body), answer.headers)
+    const document = new JsonDocument(text)
     return { page: answerPage(request, answer, nothing, document, excerpt), document }
   } catch (error) {
     throw notJson(reader, request, answer, error)

@@ -75,9 +75,11 @@ function tooLarge(error: unknown): Error {
   throw error
 }
 
-/** Whether not even an empty list is in the body. */
-function hasNoContent({ response: { body, following } }: Reading): boolean {
-  return following === undefined && skipSpace(body, 0) >= body.length
+/** Whether neither the body of an answer nor anything beside it shows a list, or that there is none. */
+function showsNothing({ isBlank, response: { following }, envelope: { isEmptyList, more }, flow }: Reading): boolean {
+  if (isBlank !== true || following !== undefined) return false
+  const isDeclared = flow.kind === 'end' && flow.end.end === 'proven'
+  return isEmptyList !== true && more?.more !== false && !isDeclared
 }
 
 /** Settings of one walk through a list. */
@@ -109,6 +111,7 @@ export class ListWalk {
   /** The guessed paginator. Undefined if one is configured. */
   #guess: DetectedPaginator | undefined
   #previous: Reading | undefined
+  #firstPage: ApiPage | undefined
   readonly #evidence: ListEvidence
   /** Whether an earlier answer led the paginator to another page. */
   #isLed = false
@@ -638,17 +641,17 @@ export class ListWalk {
       const problem = `${MOST_EMPTY_PAGES} pages in a row had no records; set stop_after_empty_page or max_pages`
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
-    if (previous === undefined) this.#refuseUnfit(reading)
+    if (previous === undefined) {
+      this.#firstPage = page
+      this.#refuseUnfit(reading)
+    }
     if (isPart) {
       this.#evidence.part(reading, number)
       return
     }
     this.#evidence.doubtUnlessCounted(this.#sizes?.came(page))
-    if (hasNoContent(reading) && reading.envelope.isEmptyList !== true) {
-      if (this.#state.areFiles === true) this.#evidence.doubtUnlessCounted(because('empty_file'))
-      else if (this.#evidence.records === 0 && reading.response.status === 200)
-        this.#evidence.doubtUnlessCounted(because('empty_answer'))
-    }
+    if (showsNothing(reading))
+      this.#evidence.doubtUnlessCounted(because(this.#state.areFiles === true ? 'empty_file' : 'empty_answer'))
     const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
     if (circle !== undefined) {
       const earlier = previous === undefined ? {} : { earlier: previous.page.request }
@@ -658,7 +661,7 @@ export class ListWalk {
     // Numbers of pages of different sizes cannot be compared.
     if (this.#paginator?.counts === 'pages' && this.#sizes?.differ(page, previous.page) === true) return
     this.#evidence.doubt(this.#paginator?.doubt?.(page, previous.page))
-    this.#evidence.suspect(this.#paginator?.suspicion?.(page, previous.page))
+    this.#evidence.suspect(this.#paginator?.suspicion?.(page, previous.page, this.#firstPage ?? previous.page))
     const [before, now] = [previous.envelope.number?.value, reading.envelope.number?.value]
     if (this.#paginator?.counts === 'pages' && before !== undefined && before === now && page.records > 0)
       this.#evidence.doubt(because('same_number', now))

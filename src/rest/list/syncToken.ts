@@ -68,7 +68,8 @@ async function tokenAlone(
   const { endpoint, incremental } = reader.resource
   const isUrl = incremental?.token?.isUrl === true
   try {
-    const document = new JsonDocument(await jsonBody(response.body, response.headers, request.url))
+    const { text } = await jsonBody(response.body, response.headers, request.url)
+    const document = new JsonDocument(text)
     const page = answerPage(request, response, nothing, document, () => bodyExcerpt(reader, response))
     const token = tokenIn(reader, page, path, { key: `${endpoint.path}.token_path`, isUrl })
     const body = Buffer.from(stringifyJson({ [KEPT]: token }))

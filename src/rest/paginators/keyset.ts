@@ -5,7 +5,7 @@ import { nearMiss } from '../../model/nearMiss.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator, RecordField, RequestPatch } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
-import { because } from '../evidence/evidence.js'
+import { because, perhapsBeforeStart, perhapsTurned } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, endKeys, maySayMore, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
 import { read, target, valueIn, write } from './range.js'
@@ -96,9 +96,10 @@ export const keyset = definePaginator({
           const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
           return isAskedAgain ? because('known_not_again', config.field) : undefined
         }
-        if (config.inclusive) return undefined
         const { ties } = config
         const [before, now] = [readValues(previous, config), readValues(page, config)]
+        if (comesAgain(page, previous, before.last, config)) return because('values_repeat', config.field)
+        if (config.inclusive) return undefined
         // The rest of a group that came again is shorter than the page before, and the page after it is empty: if not,
         // the API caps its pages.
         const isCapped = now.earlier === undefined && page.records >= previous.records
@@ -112,9 +113,21 @@ export const keyset = definePaginator({
         return isLost || (isCapped && (ties || now.hasTies)) ? because('keyset_ties', config.field, ties) : undefined
       },
     }
-    follow.suspicion = (page, previous) =>
-      config.pick === 'last' ? suspicionOf(page, previous, config) : disorderOf(page, previous, config)
-    return withEnds(follow, config)
+    follow.suspicion = (page, previous, first) => {
+      const disorder = config.pick === 'last' ? suspicionOf : disorderOf
+      return disorder(page, previous, config) ?? turnOf([page, previous], first, config)
+    }
+    const paginator = withEnds(follow, config)
+    return {
+      ...paginator,
+      next(page) {
+        const next = paginator.next(page)
+        const isStart = start != null && page.records === 0 && sentValue(page, config) === String(start)
+        return isStart && next !== undefined && 'end' in next && next.end === 'proven'
+          ? perhapsBeforeStart(String(start))
+          : next
+      },
+    }
   },
 })
 
@@ -204,55 +217,79 @@ function goesBack(page: ApiPage, config: KeysetConfig): boolean {
   })
 }
 
+/** Whether a record has a value of the page before other than its last one, as none can where the API sorts by the field. */
+function comesAgain(page: ApiPage, previous: ApiPage, last: RecordField, config: KeysetConfig): boolean {
+  const known = new Set(fieldsIn(previous, config).map(keyOf))
+  return fieldsIn(page, config).some(field => known.has(keyOf(field)) && keyOf(field) !== keyOf(last))
+}
+
 /**
- * Whether the first page of a list runs the other way than the values that are sent, and may have more behind it. Where
- * nothing comes after its greatest value, the list may go on after its least one.
+ * The doubt of a list of which no value came that is not on its first page. If that is full, or falls where the values
+ * that are sent rise, the API may begin at the other end: nothing comes after its last records either.
  */
-function mayBeTurned(page: ApiPage, config: KeysetConfig): boolean {
-  const from = sentValue(page, config)
-  if (from !== undefined && from !== String(config.start)) return false
-  const fields = (page.fields?.(config.field) ?? []).filter(field => field !== undefined)
+function turnOf(pages: readonly ApiPage[], first: ApiPage, config: KeysetConfig): ListEnd | undefined {
+  const fields = fieldsIn(first, config)
+  const size = sizeOf(first, config)
+  const isFull = size === 0 ? fields.length > 1 : fields.length >= size
+  // That a short page is the last one is the document's word: an API may cap its pages.
+  const mayFall = config.pick !== 'last' && !config.stop_after_short_page
+  if (!isFull && !(mayFall && isFalling(first, fields, config))) return undefined
+  const known = new Set(fields.map(keyOf))
+  const isAll = pages.every(page => fieldsIn(page, config).every(field => known.has(keyOf(field))))
+  return isAll ? perhapsTurned(config.field) : undefined
+}
+
+function isFalling(page: ApiPage, fields: readonly RecordField[], config: KeysetConfig): boolean {
   const steps = fields.slice(1).map((field, index) => order(page, fields[index] ?? field, field, config))
-  const size = sizeOf(page, config)
-  return page.records >= size && steps.some(step => step > 0) && steps.every(step => step >= 0)
+  return steps.some(step => step > 0) && steps.every(step => step >= 0)
+}
+
+function fieldsIn(page: ApiPage, { field }: KeysetConfig): readonly RecordField[] {
+  return (page.fields?.(field) ?? []).filter(found => found !== undefined)
 }
 
 /** Whether the records seem not to be sorted by the field. Which of them were left out, only a total of the list tells. */
 function disorderOf(page: ApiPage, previous: ApiPage, config: KeysetConfig): ListEnd | undefined {
   if (previous.records === 0) return undefined
   const isSorted = areAlike(page, previous, config) && !goesBack(page, config)
-  const isTurned = page.records === 0 && mayBeTurned(previous, config)
-  return isSorted && !isTurned ? undefined : because('keyset_order', config.field)
+  return isSorted ? undefined : because('keyset_order', config.field)
 }
 
 /**
- * Whether the API seems to filter by the field and to sort by another one: numbers or times of the page before rise and
- * fall, and yet every record of this page lies on one side of the value that was sent. Where that value is a place in the
- * list, records follow on both sides.
+ * Whether the API seems to filter by the field and to sort otherwise: numbers or times of the page before rise and fall,
+ * or run away from this page, and yet every record of this page lies on one side of the value that was sent. Where that
+ * value is a place in the list, records follow on both sides.
  */
 function suspicionOf(page: ApiPage, previous: ApiPage, config: KeysetConfig): ListEnd | 'denied' | undefined {
   const before = ranksOf(previous, config)
   const last = before?.at(-1)
   if (before === undefined || last === undefined) return undefined
   const now = ranksOf(page, config)
-  if (page.records > 0) {
-    if (now === undefined) return undefined
-    if (!isOnOneSide(now, last)) return 'denied'
-  }
+  if (now === undefined) return undefined
+  const side = sideOf(now, last)
+  if (side === 'both') return 'denied'
   const steps = before.slice(1).map((rank, index) => compareRanks(rank, before[index] ?? rank) ?? 0)
-  if (!steps.some(step => step > 0) || !steps.some(step => step < 0)) return undefined
-  // A page that is not full was the last one anyway.
-  const mayLack = page.records > 0 || (isFullPage(previous, config) && isOnOneSide(before.slice(0, -1), last))
+  const [rises, falls] = [steps.some(step => step > 0), steps.some(step => step < 0)]
+  const isMixed = rises && falls
+  const isAway = (side === 'before' && rises) || (side === 'behind' && falls)
+  // At the end, only the greatest or least value of a page may have left others out.
+  const isEnd = page.records === 0
+  const mayLack = isEnd ? isMixed && sideOf(before, last) !== 'both' && mayBeCut(previous, config) : isMixed || isAway
   return mayLack ? because('keyset_order', config.field) : undefined
 }
 
-function isFullPage(page: ApiPage, config: KeysetConfig): boolean {
-  return page.records >= sizeOf(page, config)
+/** Whether a page may have left records out. That a short one has not is the document's word: an API may cap its pages. */
+function mayBeCut(page: ApiPage, config: KeysetConfig): boolean {
+  return page.records >= sizeOf(page, config) || !config.stop_after_short_page
 }
 
-function isOnOneSide(ranks: readonly CursorRank[], of: CursorRank): boolean {
+/** Where values lie, seen from another one. Equal ones lie nowhere. */
+function sideOf(ranks: readonly CursorRank[], of: CursorRank): 'before' | 'behind' | 'both' | 'none' {
   const sides = ranks.map(rank => compareRanks(rank, of) ?? 0)
-  return sides.every(side => side > 0) || sides.every(side => side < 0)
+  const [isBefore, isBehind] = [sides.some(side => side < 0), sides.some(side => side > 0)]
+  if (isBefore && isBehind) return 'both'
+  if (isBefore) return 'before'
+  return isBehind ? 'behind' : 'none'
 }
 
 /** Undefined if a value is neither a number nor a time: then nobody knows how the API compares it. */

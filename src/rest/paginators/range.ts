@@ -3,7 +3,7 @@ import type { JsonValue } from '../../json/value.js'
 import type { RequestError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, RequestPatch } from '../api.js'
-import { absent } from '../evidence/evidence.js'
+import { withoutSaying } from '../evidence/evidence.js'
 import { flagPath, headerName, saysMore } from './listEnds.js'
 import { describe, jsonPath, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
 import { declaresTotal, isLowerBound, totalOf, totalPath, totalValue } from './totals.js'
@@ -117,7 +117,7 @@ export function withoutFlag(
 ): ListEnd | undefined {
   const path = flagPath(config)
   if (path === undefined || more !== undefined || total !== undefined) return undefined
-  return maximum != null || config.stop_after_empty_page ? undefined : absent(`flag at "${path}"`, false)
+  return maximum != null || config.stop_after_empty_page ? undefined : withoutSaying(path)
 }
 
 function withoutTotal(page: ApiPage, { total_header: header }: RangeConfig, path: string): RequestError {

@@ -7,7 +7,7 @@ import { isListHeader } from '../../evidence/envelope.js'
 import type { OwnedResponse } from '../../http/exchange.js'
 import type { RecordMask } from '../../mask/recordMask.js'
 import type { ListContext, ListReader } from '../listReader.js'
-import { TEXT_CHANGED, tellTextChanged } from './readAnswer.js'
+import { NO_CONTENT, TEXT_CHANGED, tellTextChanged } from './readAnswer.js'
 import { listsBefore } from './rowShape.js'
 import { detectSelector, isKeyOf, pathOfKeys } from './selector.js'
 
@@ -52,18 +52,27 @@ export async function maskAnswer(
   if ((response.fromJournal || response.isRecorded === true) && response.headers[MASKED] !== undefined)
     return recorded(mask, reader, context, response)
   const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
-  if (response.body.length === 0) return { ...response, headers }
-  const text: { isChanged?: true } = {}
+  // The body of a page that is empty may be a list of nothing, by its format.
+  if (response.body.length === 0 && response.status !== 200) return { ...response, headers }
+  const text: { isChanged?: true; isBlank?: true } = {}
   const changed = (why: string): void => {
     text.isChanged = true
     tellTextChanged(reader, context, response, why)
   }
-  const body = await maskedBody(mask, reader, context, request, response, { isAboutJob, changed })
+  const blank = (): void => {
+    text.isBlank = true
+  }
+  const body = await maskedBody(mask, reader, context, request, response, { isAboutJob, changed, blank })
   // A body that goes on keeps its connection until nobody wants the rest.
   if (response.following === undefined) response.release()
   return {
     ...response,
-    headers: { ...headers, 'content-type': 'application/json', ...(text.isChanged && { [TEXT_CHANGED]: 'true' }) },
+    headers: {
+      ...headers,
+      'content-type': 'application/json',
+      ...(text.isChanged && { [TEXT_CHANGED]: 'true' }),
+      ...(text.isBlank && { [NO_CONTENT]: 'true' }),
+    },
     body: body ?? new Uint8Array(),
     release: () => response.release(),
   }
@@ -92,7 +101,11 @@ async function maskedBody(
   context: ListContext,
   request: ApiRequest,
   response: OwnedResponse,
-  { isAboutJob, changed }: { readonly isAboutJob: boolean; readonly changed: (why: string) => void },
+  {
+    isAboutJob,
+    changed,
+    blank,
+  }: { readonly isAboutJob: boolean; readonly changed: (why: string) => void; readonly blank: () => void },
 ): Promise<Uint8Array | undefined> {
   const isAnswer = response.status < 300
   try {
@@ -100,7 +113,8 @@ async function maskedBody(
     const { format, encoding, keyColumn } = isAboutJob ? {} : reader.resource.endpoint.reading
     const isPart = (response.offset ?? 0) > 0
     const reading = { format, encoding, changed, isPart, hasSelector: reader.selector !== undefined }
-    const bytes = await jsonBody(response.body, response.headers, request.url, reading)
+    const { text: bytes, isBlank } = await jsonBody(response.body, response.headers, request.url, reading)
+    if (isBlank) blank()
     const document = new JsonDocument(bytes)
     const records =
       isAnswer && !isAboutJob
@@ -153,6 +167,7 @@ export function neededHeaders(reader: ListReader, headers: Headers): Headers {
     ...named.filter(value => typeof value === 'string').map(value => value.toLowerCase()),
     MASKED,
     TEXT_CHANGED,
+    NO_CONTENT,
   ])
   if (job !== undefined) for (const name of [job.handleHeader ?? 'location', 'location']) wanted.add(name.toLowerCase())
   return Object.fromEntries(

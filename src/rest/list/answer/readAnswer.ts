@@ -1,4 +1,4 @@
-import { JsonDocument, skipSpace, textAt, valueAt } from '../../../json/bytes.js'
+import { JsonDocument, textAt, valueAt } from '../../../json/bytes.js'
 import { compiledPath, type JsonPath } from '../../../json/path.js'
 import type { JsonValue } from '../../../json/value.js'
 import { DataError, type RequestError } from '../../../model/errors.js'
@@ -50,6 +50,8 @@ export interface Reading {
   readonly document: JsonDocument | undefined
   /** What the answer says outside its records. */
   readonly envelope: Envelope
+  /** The body has nothing that shows a list, not even an empty one. Default: no. */
+  readonly isBlank?: boolean
   /** The error for a first page with nothing at the selector. It is raised unless another list of the resource has something there. */
   readonly failure?: DataError | undefined
   readonly flow: Flow
@@ -143,7 +145,7 @@ export async function readAnswer(
     const selection: Selection = { ...nothing, met: isFile ? 'list' : 'null' }
     return { response, page, selection, document: undefined, envelope: {}, flow }
   }
-  const { document, isChanged } = await parsed(reader, context, state, request, response)
+  const { document, isChanged, isBlank } = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
     const selection = nodesOf(reader, context, selected(reader, context, state, document))
     const page = answerPage(request, response, selection, document, () => bodyExcerpt(reader, response))
@@ -155,7 +157,7 @@ export async function readAnswer(
     const isMissing = number === 1 && selection.met === 'nothing'
     const failure = isMissing ? selectorError(reader, document, response) : undefined
     if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
-    return { response, page, selection, document, envelope, failure, flow }
+    return { response, page, selection, document, envelope, isBlank, failure, flow }
   })
 }
 
@@ -208,7 +210,7 @@ async function parsed(
   state: ReadingState,
   request: ApiRequest,
   response: OwnedResponse,
-): Promise<{ readonly document: JsonDocument; readonly isChanged: boolean }> {
+): Promise<{ readonly document: JsonDocument; readonly isChanged: boolean; readonly isBlank: boolean }> {
   try {
     let isChanged = isTextChanged(response)
     const changed = (why: string): void => {
@@ -219,21 +221,21 @@ async function parsed(
     const { format, encoding } = reader.mask === undefined ? reader.resource.endpoint.reading : {}
     const hasSelector = state.selector !== undefined
     const isPart = (response.offset ?? 0) > 0
-    const reading = { format, encoding, hasSelector, isPart, changed }
-    const isEmpty = skipSpace(response.body, 0) >= response.body.length && saysEmpty(response.headers)
     // In a CSV, no line may stand for no rows, where a number says so too.
-    const body = isEmpty ? NO_RECORDS : await jsonBody(response.body, response.headers, request.url, reading)
-    const document = new JsonDocument(body)
-    return { document, isChanged }
+    const isNone = saysEmpty(response.headers)
+    const reading = { format, encoding, hasSelector, isPart, isNone, changed }
+    const { text, isBlank } = await jsonBody(response.body, response.headers, request.url, reading)
+    return { document: new JsonDocument(text), isChanged, isBlank: isBlank || NO_CONTENT in response.headers }
   } catch (error) {
     throw notJson(reader, request, response, error)
   }
 }
 
-const NO_RECORDS = Buffer.from('[]')
-
 /** The header of an answer that was masked, if its text could not be read as it is. */
 export const TEXT_CHANGED = 'x-sluice-text-changed'
+
+/** The header of an answer that was masked, if its body had no content. */
+export const NO_CONTENT = 'x-sluice-no-content'
 
 function isTextChanged({ headers }: ApiResponse): boolean {
   return headers[TEXT_CHANGED] !== undefined

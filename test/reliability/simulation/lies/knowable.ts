@@ -18,7 +18,7 @@ import type { Thing } from './truth.js'
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
  *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
  *    shorter page did not give, is no evidence, unless another page of the resource was longer: an API that caps its pages
- *    caps them all alike.
+ *    caps them all alike. Neither is one behind the full first page of a keyset, unless another list of the resource went on.
  *    A document that declares the list to be one page is evidence, and one that declares a cursor's list to end with its
  *    first empty page, whatever cursor that has.
  *
@@ -50,6 +50,8 @@ export interface Known {
   readonly longestPage: number
   /** Another list of the resource had a next link or cursor. */
   readonly sawNext: boolean
+  /** A list of the resource had records behind its first page. */
+  readonly wentOn: boolean
 }
 
 /** What gave a list away; undefined where nothing did. */
@@ -160,6 +162,7 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
   if (style.way === 'keyset' && known.rereads && !isEmpty(told) && isKnown(answers, told))
     return (told.list?.length ?? 0) < known.longestPage
   if (isTotalReached(style, answers, records, known)) return true
+  if (isEmpty(told) && style.way === 'keyset') return known.wentOn || !isFull(answers[0])
   if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
   if (told.pages !== undefined && asked.start + asked.size >= told.pages * style.size) return true
   return (
@@ -181,6 +184,12 @@ function isReached(answers: readonly Answer[], { longestPage }: Known): boolean 
   if (last === undefined || length < longestPage) return true
   const end = last.asked.start + length
   return answers.some(({ asked, told }) => isEmpty(told) && asked.start > last.asked.start && asked.start <= end)
+}
+
+/** Whether more records may be behind a first page. Where they are not asked for by their order, none comes then. */
+function isFull(first: Answer | undefined): boolean {
+  const length = first?.told.list?.length ?? 0
+  return first !== undefined && length > 0 && length >= first.asked.size
 }
 
 /** Whether all records of the last page had come before. */

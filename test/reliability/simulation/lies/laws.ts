@@ -330,7 +330,15 @@ function knownOf({ plan, log }: Outcome, address: string): Known {
     rereads: keyset.mode !== 'plain',
     longestPage: Math.max(0, ...answers.map(({ told }) => told.list?.length ?? 0)),
     sawNext: answers.some(({ told }) => typeof told.next === 'string'),
+    wentOn: wentOn(answers),
   }
+}
+
+/** Whether records came behind a value that were on no first page. */
+function wentOn(answers: readonly Answer[]): boolean {
+  const idsOf = ({ told }: Answer): readonly number[] => (told.list ?? []).map(({ id }) => id)
+  const first = new Set(answers.filter(({ asked }) => asked.after === undefined).flatMap(idsOf))
+  return answers.some(one => one.asked.after !== undefined && idsOf(one).some(id => !first.has(id)))
 }
 
 function isOfOneResource({ isShared }: Plan, one: string, other: string): boolean {
