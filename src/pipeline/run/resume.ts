@@ -157,7 +157,8 @@ function planDigest({ setup, roots, options, window }: Continuation): string {
 
 /**
  * After a failure: keeps the pages for the next run. If the pages may be the cause, sets them aside, because resuming
- * would fail again forever.
+ * would fail again forever. So does a run that went on with pages of an earlier one, read no other, and failed by what is
+ * in them: a link that may not be followed is refused at first, and its pages stay for a document that allows it.
  */
 export async function keepPages(
   { setup, folder, emit }: Continuation,
@@ -165,7 +166,8 @@ export async function keepPages(
   error: unknown,
 ): Promise<void> {
   await journal.close().catch(() => undefined)
-  if (!blamesPages(error)) return
+  const isStuck = journal.resumedRuns > 0 && journal.pages === journal.resumedPages && failsByText(error)
+  if (!isStuck && !blamesPages(error)) return
   const moved = await setAside(setup.files, join(folder, 'loads', journal.loadId), 'aside').catch(() => undefined)
   if (moved === undefined) return
   emit({
@@ -183,6 +185,12 @@ function blamesPages(error: unknown): boolean {
   if (error.attempts !== undefined) return false
   const isPage = error.code === 'http_status' && (error.status ?? 500) < 300
   return error.code === 'response_format' || error.code === 'pagination_loop' || isPage
+}
+
+/** Whether a run failed before it asked, by a text of a page: a link to a place that is refused, or one that nobody expected. */
+function failsByText(error: unknown): boolean {
+  if (error instanceof RequestError) return error.code === 'forbidden_url' && error.status === undefined
+  return error instanceof TypeError || error instanceof RangeError || error instanceof URIError
 }
 
 /** Number of journals that are kept after being set aside, newest first. */

@@ -106,6 +106,8 @@ export type Attempt =
  */
 export async function attempt(request: ApiRequest, context: ExchangeContext): Promise<Attempt> {
   let hop = request
+  /** The status of the redirect that led there. */
+  let ledBy: number | undefined
   let renewed = false
   const tried = new Set<ExchangeContext['auth']>()
   const visited = new Set<string>()
@@ -113,7 +115,7 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     const using = withCredential(context)
     const home = await homeOf(using)
     if (home !== undefined) hop = moved(hop, home, context)
-    const destination = destined(hop, home, context)
+    const destination = destined(hop, home, context, ledBy)
     const result = await exchange(hop, destination, using)
     if (result === 'another') continue
     if (result.kind === 'failure') return result
@@ -138,6 +140,7 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     checkRedirect(next, visited, url, status, context)
     result.response.release()
     hop = next
+    ledBy = status
   }
 }
 
@@ -176,16 +179,17 @@ function destined(
   request: ApiRequest,
   home: string | undefined,
   { resource, scrubber, bound: configured }: ExchangeContext,
+  ledBy: number | undefined,
 ): Destination {
   const shown = (): string => redactUrl(requestUrl(request), scrubber)
   const url = parsedUrl(request.url)
   if (url === undefined) {
     const message = `${resource}: "${shown()}" is not an absolute URL; set client.base_url or begin the path with https://`
-    throw new RequestError('forbidden_url', message, { resource, method: request.method, url: shown() })
+    throw new RequestError('forbidden_url', message, { resource, method: request.method, url: shown(), status: ledBy })
   }
   const bound = home === undefined ? configured : [...configured, new URL(home).origin]
-  const kind = destinationOf(request, url, bound, { resource, shown })
-  if (kind === 'foreign') refuseCredential(request, url.host, shown, scrubber, resource)
+  const kind = destinationOf(request, url, bound, { resource, shown, status: ledBy })
+  if (kind === 'foreign') refuseCredential(request, url.host, shown, scrubber, { resource, status: ledBy })
   return { kind, url }
 }
 
@@ -204,14 +208,14 @@ function refuseCredential(
   host: string,
   shown: () => string,
   scrubber: Scrubber,
-  resource: string,
+  { resource, status }: { readonly resource: string; readonly status: number | undefined },
 ): void {
   const sent = withoutUser(requestUrl(request)).url
   if (scrubber.text(sent) === sent) return
   const url = shown()
   const why = `the link holds a credential, and the configuration does not name ${host}; if that is intended, add "${host}" to client.allowed_hosts`
   const message = `${resource}: ${request.method} ${url} was not sent: ${why}`
-  throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
+  throw new RequestError('forbidden_url', message, { resource, method: request.method, url, status })
 }
 
 function checkRedirect(
@@ -414,10 +418,19 @@ function withoutUser(text: string): { readonly url: string; readonly user: strin
   if (!text.includes('@')) return { url: text, user: undefined }
   const url = new URL(text)
   if (url.username === '' && url.password === '') return { url: text, user: undefined }
-  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const user = `${decodedText(url.username)}:${decodedText(url.password)}`
   url.username = ''
   url.password = ''
   return { url: url.href, user }
+}
+
+/** A text of an address, decoded if it can be. A server may write a percent sign as it is. */
+function decodedText(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 /** Why an attempt failed. */

@@ -33,17 +33,18 @@ export function destinationOf(
   request: ApiRequest,
   url: URL,
   bound: readonly string[],
-  about: { readonly resource: string; readonly shown: () => string },
+  about: { readonly resource: string; readonly shown: () => string; readonly status?: number | undefined },
 ): 'bound' | 'foreign' {
   if (bound.includes(url.origin)) return 'bound'
   const refuse = (why: string): never => {
-    const { resource } = about
+    const { resource, status } = about
     const { method } = request
     const shown = about.shown()
     throw new RequestError('forbidden_url', `${resource}: ${method} ${shown} was not sent: ${why}`, {
       resource,
       method,
       url: shown,
+      status,
     })
   }
   const allow = `if that is intended, add "${url.host}" to client.allowed_hosts`

@@ -396,7 +396,8 @@ function jobRequest(model: JobRequest, handle: string, order: ApiRequest, { base
     ? model.path.replace('{handle}', () => handle)
     : model.path.replaceAll('{handle}', () => encodeURIComponent(handle))
   const relative = !isWhole && handle.startsWith('/') && model.path === '{handle}'
-  const url = relative ? new URL(handle, requestUrl(order)).href : joinUrl(baseUrl, path)
+  const base = requestUrl(order)
+  const url = relative && URL.canParse(handle, base) ? new URL(handle, base).href : joinUrl(baseUrl, path)
   const params = model.params.map(([name, value]) => [name, value.replaceAll('{handle}', () => handle)] as const)
   return { method: model.method, url, params, headers: order.headers }
 }
