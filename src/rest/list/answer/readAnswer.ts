@@ -143,7 +143,7 @@ export async function readAnswer(
       ? { kind: 'continue' }
       : { kind: 'end', keep: true, end: because('no_content'), early: because('content_missing') }
     const selection: Selection = { ...nothing, met: isFile ? 'list' : 'null' }
-    return { response, page, selection, document: undefined, envelope: {}, flow }
+    return { response, page, selection, document: undefined, envelope: {}, isBlank: isFile, flow }
   }
   const { document, isChanged, isBlank } = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
