@@ -58,19 +58,21 @@ export async function driftOf(file: string, options: DriftOptions = {}): Promise
       const { recording: now, errors } = await today(file, made, before, home, options)
       const failed = new Set(errors.map(({ resource }) => resource))
       const select = made.source.resources.map(({ name }) => name).filter(name => !failed.has(name))
-      const tablesOf = async (recording: Recording): Promise<Tables> =>
-        select.length === 0
-          ? new Map()
-          : await columnsOf(await loaded(file, made.name, recording, home, select, options))
-      const [old, fresh] = [await tablesOf(before), await tablesOf(now)]
-      const sinceRecording = changes(old, fresh, 'recording')
-      const drifts = [...sinceRecording, ...envelopeChanges(before, now, select)]
+      const seen = async (recording: Recording): Promise<Seen> =>
+        select.length === 0 ? NOTHING_SEEN : await loaded(file, made.name, recording, home, select, options)
+      const [old, fresh] = [await seen(before), await seen(now)]
+      const envelopes = select.flatMap(resource =>
+        envelopeChanges(resource, envelopeOf(before, resource), envelopeOf(now, resource), {
+          mayBeLast: (fresh.records.get(resource) ?? 0) < (old.records.get(resource) ?? 0),
+        }),
+      )
+      const drifts = [...changes(old.tables, fresh.tables, 'recording'), ...envelopes]
       for (const [against, tables] of [
         ['lock', await lockedColumns(made)],
         ['committed', await committedColumns(made)],
       ] as const) {
         const told = new Set(drifts.map(({ place }) => place))
-        drifts.push(...changesOf(tables, fresh, against).filter(({ place }) => !told.has(place)))
+        drifts.push(...changesOf(tables, fresh.tables, against).filter(({ place }) => !told.has(place)))
       }
       found.push({ pipeline: made.name, recording: path, drifts, errors })
     }
@@ -126,6 +128,15 @@ async function oneRun(
   await pipeline?.run({ select: [resource], maxPages: 1, concurrency: 1, allowIncomplete: true, signal })
 }
 
+/** What the first pages of a recording hold. */
+interface Seen {
+  readonly tables: Tables
+  /** Records by resource. */
+  readonly records: ReadonlyMap<string, number>
+}
+
+const NOTHING_SEEN: Seen = { tables: new Map(), records: new Map() }
+
 async function loaded(
   file: string,
   name: string,
@@ -133,41 +144,56 @@ async function loaded(
   home: string,
   select: readonly string[],
   { profile, signal }: DriftOptions,
-): Promise<Pipeline> {
+): Promise<Seen> {
   const { pipeline } = await replayedPipeline(file, name, { recording, home, options: { profile } })
+  const records = new Map<string, number>()
   // A resource that the recording lacks counts as new.
   for (const resource of select) {
-    await pipeline
+    const run = await pipeline
       .run({ select: [resource], maxPages: 1, concurrency: 1, allowIncomplete: true, signal })
       .catch((error: unknown) => {
         signal?.throwIfAborted()
         if (!(error instanceof SluiceError)) throw error
+        return undefined
       })
+    for (const receipt of run?.receipts ?? []) records.set(receipt.resource, receipt.records)
   }
-  return pipeline
+  return { tables: await tablesOf(pipeline), records }
 }
 
 interface Column {
   readonly type: string
-  readonly hasNulls: boolean | undefined
+  /** Rows without a value. Undefined: nobody knows. */
+  readonly nulls: number | undefined
 }
 
-type Tables = ReadonlyMap<string, ReadonlyMap<string, Column>>
+interface Table {
+  readonly columns: ReadonlyMap<string, Column>
+  readonly rows: number
+  /** For a table of nested lists: the one around it, with the number of its rows whose lists are empty. */
+  readonly above?: { readonly table: string; readonly withoutRows: number } | undefined
+}
 
-async function columnsOf(pipeline: Pipeline): Promise<Tables> {
+type Tables = ReadonlyMap<string, Table>
+
+async function tablesOf(pipeline: Pipeline): Promise<Tables> {
   const dataset = pipeline.dataset()
   const names = new Set(await dataset.tables())
-  const tables = new Map<string, ReadonlyMap<string, Column>>()
+  const tables = new Map<string, Table>()
   for (const table of (await dataset.schema())?.tables.values() ?? []) {
     if (!names.has(table.name)) continue
     const rows = await dataset.table(table.name).rows()
     const columns = new Map<string, Column>()
     for (const column of table.columns.values()) {
       if (!isComplete(column) || column.name.startsWith('_dlt_')) continue
-      const hasNulls = rows.some(row => row[column.name] === null)
-      columns.set(column.name, { type: String(column.data_type), hasNulls })
+      const nulls = rows.filter(row => row[column.name] === null).length
+      columns.set(column.name, { type: String(column.data_type), nulls })
     }
-    tables.set(table.name, columns)
+    const { parent } = table
+    const around = parent === undefined ? 0 : (tables.get(parent)?.rows ?? 0)
+    const withRows = new Set(rows.map(row => row._dlt_parent_id)).size
+    const above = parent === undefined ? undefined : { table: parent, withoutRows: around - withRows }
+    tables.set(table.name, { columns, rows: rows.length, above })
   }
   return tables
 }
@@ -178,7 +204,7 @@ async function committedColumns(made: Pipeline): Promise<Tables> {
   return new Map(
     [...(schema?.tables ?? [])].map(([name, { columns }]) => {
       const typed = [...columns.values()].filter(isComplete)
-      return [name, new Map(typed.map(column => [column.name, seenAs(String(column.data_type))]))]
+      return [name, unseen(typed.map(column => [column.name, String(column.data_type)]))]
     }),
   )
 }
@@ -190,21 +216,23 @@ async function lockedColumns({ schema }: Pipeline): Promise<Tables> {
     [...(locked ?? [])].map(([name, columns]) => [
       name,
       // Today's page does not show the precision.
-      new Map([...columns].map(([column, line]) => [column, seenAs(/^\w*/.exec(line)?.[0] ?? '')])),
+      unseen([...columns].map(([column, line]) => [column, /^\w*/.exec(line)?.[0] ?? ''])),
     ]),
   )
 }
 
-/** A column of which nobody knows whether it had nulls. */
-const seenAs = (type: string): Column => ({ type, hasNulls: undefined })
+/** A table whose rows nobody has seen. */
+function unseen(types: readonly (readonly [column: string, type: string])[]): Table {
+  return { columns: new Map(types.map(([column, type]) => [column, { type, nulls: undefined }])), rows: 0 }
+}
 
 /** The changes that today's page shows. It may lack columns and tables that were seen before. */
 function changesOf(tables: Tables, fresh: Tables, against: Drift['against']): readonly Drift[] {
   // A table that was never loaded is not a change.
-  const shared = [...fresh].filter(([table]) => (tables.get(table)?.size ?? 0) > 0)
-  const known = shared.map(([table, columns]) => {
-    const before = [...(tables.get(table) ?? [])].filter(([column]) => columns.has(column))
-    return [table, new Map(before)] as const
+  const shared = [...fresh].filter(([name]) => (tables.get(name)?.columns.size ?? 0) > 0)
+  const known = shared.map(([name, { columns }]) => {
+    const before = [...(tables.get(name)?.columns ?? [])].filter(([column]) => columns.has(column))
+    return [name, { columns: new Map(before), rows: 0 }] as const
   })
   return changes(new Map(known), new Map(shared), against)
 }
@@ -221,54 +249,73 @@ async function exists({ destination }: Pipeline): Promise<boolean> {
 
 function changes(before: Tables, now: Tables, against: Drift['against']): readonly Drift[] {
   const drifts: Drift[] = []
-  for (const [table, columns] of now) {
-    const old = before.get(table)
-    if (old === undefined) {
-      drifts.push({ severity: 'notice', what: 'new', against, place: table })
-      continue
-    }
-    for (const [name, { type, hasNulls }] of columns) {
-      const place = `${table}.${name}`
-      const was = old.get(name)
-      if (was === undefined) {
-        // Values that no longer fit a column go into this one.
-        const severity = variantOf(name, column => old.has(column)) === undefined ? 'notice' : 'breaking'
-        drifts.push({ severity, what: 'new', against, place, now: type })
-      } else if (was.type !== type)
-        drifts.push({ severity: 'breaking', what: 'type', against, place, before: was.type, now: type })
-      else if (was.hasNulls !== undefined && was.hasNulls !== hasNulls) {
-        const told = (nulls: boolean | undefined): string => (nulls === true ? 'nulls' : 'no nulls')
-        const facts = { before: told(was.hasNulls), now: told(hasNulls) }
-        drifts.push({ severity: 'notice', what: 'nullability', against, place, ...facts })
-      }
-    }
-    for (const [name, { type }] of old)
-      if (!columns.has(name))
-        drifts.push({ severity: 'breaking', what: 'gone', against, place: `${table}.${name}`, before: type })
+  for (const [name, table] of now) {
+    const old = before.get(name)
+    if (old === undefined) drifts.push({ severity: 'notice', what: 'new', against, place: name })
+    else drifts.push(...columnChanges(name, old, table, against))
   }
-  for (const table of before.keys())
-    if (!now.has(table)) drifts.push({ severity: 'breaking', what: 'gone', against, place: table })
+  for (const [name, { above }] of before) {
+    // Rows like those that were seen may have nothing in this list.
+    const isLack = above !== undefined && (now.get(above.table)?.rows ?? 0) <= above.withoutRows
+    if (!now.has(name) && !isLack) drifts.push({ severity: 'breaking', what: 'gone', against, place: name })
+  }
   return drifts
 }
 
-/** Changes in the first answer of each resource, outside of its records. Paging depends on that part. */
-function envelopeChanges(before: Recording, now: Recording, select: readonly string[]): readonly Drift[] {
-  return select.flatMap(resource => {
-    const [old, fresh] = [envelopeOf(before, resource), envelopeOf(now, resource)]
-    if (old === undefined || fresh === undefined) return []
-    const at = (key: string): string => `${resource}: ${key}`
-    const what = 'pagination'
-    const against = 'recording'
-    return [
-      ...[...old.keys]
-        .filter(key => isMissing(key, fresh))
-        .map(key => ({ severity: 'breaking', what, against, place: at(key), now: 'gone' }) as const),
-      ...[...fresh.keys]
-        .filter(key => isMissing(key, old))
-        .map(key => ({ severity: 'notice', what, against, place: at(key), now: 'new' }) as const),
-    ]
-  })
+function columnChanges(table: string, before: Table, now: Table, against: Drift['against']): readonly Drift[] {
+  const drifts: Drift[] = []
+  for (const [name, column] of now.columns) {
+    const place = `${table}.${name}`
+    const was = before.columns.get(name)
+    if (was === undefined) {
+      // Values that no longer fit a column go into this one.
+      const severity = variantOf(name, other => before.columns.has(other)) === undefined ? 'notice' : 'breaking'
+      drifts.push({ severity, what: 'new', against, place, now: column.type })
+    } else if (was.type !== column.type) {
+      drifts.push({ severity: 'breaking', what: 'type', against, place, before: was.type, now: column.type })
+    } else if (was.nulls !== undefined && was.nulls > 0 !== (column.nulls ?? 0) > 0) {
+      // As many rows with a value were seen before as there are today.
+      if (was.nulls > 0 && now.rows <= before.rows - was.nulls) continue
+      const told = (nulls: number | undefined): string => ((nulls ?? 0) > 0 ? 'nulls' : 'no nulls')
+      const facts = { before: told(was.nulls), now: told(column.nulls) }
+      drifts.push({ severity: 'notice', what: 'nullability', against, place, ...facts })
+    }
+  }
+  for (const [name, { type, nulls = 0 }] of before.columns) {
+    // As many rows without it were seen before as there are today.
+    if (!now.columns.has(name) && now.rows > nulls)
+      drifts.push({ severity: 'breaking', what: 'gone', against, place: `${table}.${name}`, before: type })
+  }
+  return drifts
 }
+
+/**
+ * Changes in the first answer of a resource, outside of its records. Paging depends on that part. `mayBeLast`: today's
+ * page has fewer records, and a last page names no next one.
+ */
+function envelopeChanges(
+  resource: string,
+  old: Envelope | undefined,
+  fresh: Envelope | undefined,
+  { mayBeLast }: { readonly mayBeLast: boolean },
+): readonly Drift[] {
+  if (old === undefined || fresh === undefined) return []
+  const at = (key: string): string => `${resource}: ${key}`
+  const what = 'pagination'
+  const against = 'recording'
+  const isNew = [...fresh.keys].filter(key => isMissing(key, old))
+  const isGone = [...old.keys].filter(key => isMissing(key, fresh))
+  const isOfNext = (key: string): boolean => mayBeLast && isNew.length === 0 && NEXT_PAGE.test(key)
+  return [
+    ...isGone
+      .filter(key => !isOfNext(key))
+      .map(key => ({ severity: 'breaking', what, against, place: at(key), now: 'gone' }) as const),
+    ...isNew.map(key => ({ severity: 'notice', what, against, place: at(key), now: 'new' }) as const),
+  ]
+}
+
+/** Keys and headers that lead to the next page. */
+const NEXT_PAGE = /next|cursor|after|token|^header link$/i
 
 /** What an answer has outside of its records. */
 interface Envelope {

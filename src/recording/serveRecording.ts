@@ -72,7 +72,8 @@ class RecordedApi {
       return told(response, 403, `this server answers ${this.#host} alone`)
     const body = await bodyOf(request)
     if (body === undefined) return told(response, 413, 'the body is too large')
-    const url = new URL(request.url ?? '/', `http://${this.#host}`)
+    const url = this.#asked(request.url ?? '/')
+    if (url === undefined) return told(response, 400, 'the request line names no address that can be read')
     const isSigned =
       request.headers.authorization !== undefined ||
       request.headers.cookie !== undefined ||
@@ -95,6 +96,12 @@ class RecordedApi {
     const kept = Object.entries(headers).filter(([name]) => name !== 'x-sluice-mask')
     response.writeHead(status, Object.fromEntries(kept.map(([name, value]) => [name, this.#here(value)])))
     response.end(Buffer.from(this.#here(Buffer.from(content).toString('latin1')), 'latin1'))
+  }
+
+  /** The address of a request line: a path, which may begin with two slashes, or a whole address. */
+  #asked(target: string): URL | undefined {
+    const address = target.startsWith('/') ? `http://${this.#host}${target}` : target
+    return URL.canParse(address) ? new URL(address) : undefined
   }
 
   /** The text with addresses of the recorded API that lead here. */

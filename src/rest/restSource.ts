@@ -563,8 +563,19 @@ const WITHOUT_LIMITS = { selected: true, deletes: undefined, maxDeleteShare: und
 /** The resource, its parent, and so on. */
 function lineOf(resource: ResourceModel, model: RestModel): readonly ResourceModel[] {
   const parent = resource.kind === 'endpoint' ? resource.parent : undefined
-  const above = model.resources.find(({ name }) => name === parent)
+  const above = parent === undefined ? undefined : named(model.resources).get(parent)
   return above === undefined ? [resource] : [resource, ...lineOf(above, model)]
+}
+
+const byNames = new WeakMap<RestModel['resources'], ReadonlyMap<string, ResourceModel>>()
+
+/** Resources by their names. A document may have thousands, and each asks for those above it. */
+function named(resources: RestModel['resources']): ReadonlyMap<string, ResourceModel> {
+  const known = byNames.get(resources)
+  if (known !== undefined) return known
+  const found = new Map(resources.map(resource => [resource.name, resource]))
+  byNames.set(resources, found)
+  return found
 }
 
 function secretsIn(value: unknown, seen = new Set<object>()): Secret[] {

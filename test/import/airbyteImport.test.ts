@@ -922,15 +922,272 @@ test.each<[what: string, given: object, paginator: unknown]>([
   expect(made.resources[0]?.endpoint.paginator).toEqual(paginator)
 })
 
+const countedInText = {
+  paginator: { type: 'DefaultPaginator', pagination_strategy: { type: 'OffsetIncrement', page_size: 2 } },
+}
+
+test('an offset within a text is asked for within that text', async () => {
+  const asked: (string | null)[] = []
+  const origin = await listening(url => {
+    const limit = url.searchParams.get('limit')
+    asked.push(limit)
+    const start = Number(limit?.split(',')[0])
+    return { data: [1, 2, 3].slice(start, start + 2).map(id => ({ id })) }
+  })
+  const pipeline = await ran(
+    manifest({
+      retriever: countedInText,
+      requester: {
+        url_base: origin,
+        request_parameters: { limit: `'{{ next_page_token["next_page_token"] or '0' }},2'` },
+      },
+    }),
+  )
+  expect(asked).toEqual(['0,2', '2,2', '3,2'])
+  expect(await pipeline?.dataset().table('orders').rows()).toHaveLength(3)
+})
+
 test('a place of the next page within another text is no single page', async () => {
-  const paginator = { type: 'DefaultPaginator', pagination_strategy: { type: 'OffsetIncrement', page_size: 50 } }
   const made = await imported(
     manifest({
-      retriever: { paginator },
-      requester: { request_parameters: { limit: "{{ next_page_token['next_page_token'] or '0' }},50" } },
+      retriever: countedInText,
+      requester: { request_parameters: { limit: "{{ next_page_token['next_page_token'] or '5' }},50" } },
     }),
   )
   expect(made.stops).toContainEqual(expect.stringContaining('nothing says where the request carries'))
+})
+
+test.each<[what: string, url: string, base: string]>([
+  ['quotes around a text', `"https://{{ 'a' if config.get('x') else 'b' }}.example.com/v1"`, 'https://b.example.com/'],
+  ['quotes around an option', `'{{ config["base"] }}/v1'`, '${env.BASE}/'],
+])('%s are no part of it, as in Python', async (_what, url_base, base) => {
+  const spec = { required: ['base'], properties: { base: { type: 'string' } } }
+  const made = await imported(manifest({ requester: { url_base }, spec }))
+  expect([made.stops, made.client.base_url]).toEqual([[], base])
+})
+
+test('an option that signs requests is set, also in a header', async () => {
+  const made = await imported(
+    manifest({
+      requester: {
+        request_headers: { 'Client-Id': "{{ config['client_id'] }}", Region: "{{ config['region'] }}" },
+        authenticator: {
+          type: 'OAuthAuthenticator',
+          token_refresh_endpoint: 'https://api.example.com/token',
+          client_id: "{{ config['client_id'] }}",
+          client_secret: "{{ config['client_secret'] }}",
+          refresh_token: "{{ config['refresh_token'] }}",
+        },
+      },
+      spec: { properties: { client_id: { type: 'string' }, region: { type: 'string' } } },
+    }),
+  )
+  expect(made.resources[0]?.endpoint.headers).toEqual({ 'Client-Id': '${env.CLIENT_ID}' })
+  expect(made.client.auth).toMatchObject({ client_id: '${env.CLIENT_ID}' })
+})
+
+const basicAuth = {
+  type: 'BasicHttpAuthenticator',
+  username: "{{ config['credentials']['email'] }}/token",
+  password: "{{ config['credentials']['api_token'] }}",
+}
+const bearer = { type: 'BearerAuthenticator', api_token: "{{ config['credentials']['access_token'] }}" }
+const client = { client_id: "{{ config['client_id'] }}", client_secret: "{{ config['client_secret'] }}" }
+const clientMade = { client_id: '${env.CLIENT_ID}', client_secret: '${secrets.client_secret}' }
+
+test.each<[name: string, authenticator: object, auth: object]>([
+  [
+    'source_looker.components.LookerAuthenticator',
+    {},
+    {
+      type: 'login',
+      path: 'https://${env.DOMAIN}/api/4.0/login',
+      method: 'POST',
+      data: clientMade,
+      token_path: 'access_token',
+      location: 'header',
+      name: 'Authorization',
+      template: 'token {token}',
+    },
+  ],
+  [
+    'source_declarative_manifest.components.CustomYouniumAuthenticator',
+    {
+      username: 'ann',
+      password: "{{ config['password'] }}",
+      legal_entity: 'x',
+      grant_type: 'password',
+      client_id: 'c',
+      scope: 's',
+    },
+    {
+      type: 'login',
+      path: 'https://younium-identity-server.azurewebsites.net/connect/token',
+      method: 'POST',
+      data: {
+        username: 'ann',
+        password: '${secrets.password}',
+        legal_entity: 'x',
+        grant_type: 'password',
+        client_id: 'c',
+        scope: 's',
+      },
+      token_path: 'access_token',
+      location: 'bearer',
+    },
+  ],
+  [
+    'source_declarative_manifest.components.ServerToServerOauthAuthenticator',
+    {
+      ...client,
+      account_id: 'a1',
+      authorization_endpoint: 'https://api.example.com/token',
+      grant_type: 'account_credentials',
+    },
+    {
+      type: 'oauth2_client_credentials',
+      access_token_url: 'https://api.example.com/token',
+      ...clientMade,
+      client_auth: 'basic',
+      access_token_request_data: { account_id: 'a1', grant_type: 'account_credentials' },
+    },
+  ],
+  [
+    'source_pinterest.components.auth.PinterestOauthAuthenticator',
+    {
+      ...client,
+      refresh_token: "{{ config['refresh_token'] }}",
+      token_refresh_endpoint: 'https://api.example.com/token',
+    },
+    {
+      type: 'oauth2_refresh_token',
+      access_token_url: 'https://api.example.com/token',
+      ...clientMade,
+      client_auth: 'basic',
+      refresh_token: '${secrets.refresh_token}',
+    },
+  ],
+  [
+    'source_paypal_transaction.components.PayPalOauth2Authenticator',
+    { ...client, grant_type: 'client_credentials', token_refresh_endpoint: 'https://api.example.com/token' },
+    {
+      type: 'oauth2_client_credentials',
+      access_token_url: 'https://api.example.com/token',
+      ...clientMade,
+      client_auth: 'basic',
+    },
+  ],
+  [
+    'source_commercetools.components.CommerceToolsOauth2Authenticator',
+    {
+      ...client,
+      grant_type: 'client_credentials',
+      token_refresh_endpoint: 'https://api.example.com/token',
+      refresh_request_body: { scope: 'manage_project:p' },
+    },
+    {
+      type: 'oauth2_client_credentials',
+      access_token_url: 'https://api.example.com/token',
+      ...clientMade,
+      client_auth: 'basic',
+      access_token_request_data: { scope: 'manage_project:p' },
+    },
+  ],
+  [
+    'source_okta.components.CustomBearerAuthenticator',
+    {},
+    { type: 'api_key', name: 'Authorization', api_key: 'SSWS ${secrets.api_token}', location: 'header' },
+  ],
+  [
+    'source_declarative_manifest.components.AuthenticatorRetently',
+    { api_auth: { type: 'ApiKeyAuthenticator', header: 'Key', api_token: "{{ config['key_token'] }}" }, oauth: bearer },
+    { type: 'api_key', name: 'Key', api_key: '${secrets.key_token}', location: 'header' },
+  ],
+  [
+    'source_declarative_manifest.components.ZendeskTalkAuthenticator',
+    { legacy_basic_auth: basicAuth, basic_auth: basicAuth, oauth: bearer },
+    { type: 'http_basic', username: '${env.EMAIL}/token', password: '${secrets.api_token}' },
+  ],
+  [
+    'source_declarative_manifest.components.AuthenticatorZendeskSunshine',
+    { basic_auth: basicAuth, oauth2: bearer },
+    { type: 'http_basic', username: '${env.EMAIL}/token', password: '${secrets.api_token}' },
+  ],
+])('a class whose code is known is what it does: %s', async (class_name, authenticator, auth) => {
+  const made = await imported(
+    manifest({ requester: { authenticator: { type: 'CustomAuthenticator', class_name, ...authenticator } } }),
+  )
+  expect(made.stops).toEqual([])
+  expect(made.client.auth).toEqual(auth)
+  const [, name] = /(\w+)$/.exec(class_name) ?? []
+  expect(made.notes).toContainEqual(
+    expect.objectContaining({ kind: 'assumed', text: expect.stringContaining(`for the class ${name}: `) }),
+  )
+})
+
+test.each<[what: string, class_name: string, more: object]>([
+  ['of another connector', 'source_other.components.LookerAuthenticator', {}],
+  ['without what it needs', 'source_declarative_manifest.components.ServerToServerOauthAuthenticator', client],
+  ['that is named differently', 'source_looker.components.LookerAuthenticator2', {}],
+])('a class %s stays open', async (_what, class_name, more) => {
+  const made = await imported(
+    manifest({ requester: { authenticator: { type: 'CustomAuthenticator', class_name, ...more } } }),
+  )
+  expect(made.stops).toEqual([`the authentication ${class_name} is none that a document has`])
+})
+
+test('of several ways to sign in, one that the document can have is taken', async () => {
+  const made = await imported(
+    manifest({
+      requester: {
+        authenticator: {
+          type: 'SelectiveAuthenticator',
+          authenticator_selection_path: ['credentials', 'kind'],
+          authenticators: {
+            jwt: { type: 'CustomAuthenticator', class_name: 'source_x.components.Jwt' },
+            token: bearer,
+          },
+        },
+      },
+    }),
+  )
+  expect([made.stops, made.client.auth]).toEqual([[], { type: 'bearer', token: '${secrets.access_token}' }])
+})
+
+test('the members of an object are records, with their names in a field', async () => {
+  const origin = await listening(() => ({ days: { monday: { hours: 2 }, friday: { hours: 3 } } }))
+  const extractor = {
+    type: 'CustomRecordExtractor',
+    class_name: 'source_alpha_vantage.object_dpath_extractor.ObjectDpathExtractor',
+    field_path: ['days'],
+    inject_key_as_field: 'day',
+  }
+  const pipeline = await ran(
+    manifest({
+      retriever: { record_selector: { type: 'RecordSelector', extractor } },
+      requester: { url_base: origin },
+    }),
+  )
+  const rows = await pipeline?.dataset().table('orders').rows()
+  expect(rows?.map(({ day, hours }) => [day, Number(hours)])).toEqual([
+    ['monday', 2],
+    ['friday', 3],
+  ])
+})
+
+test('a place of records that is an expression in a parameter stays open', async () => {
+  const made = await imported(
+    manifest({
+      stream: { $parameters: { place: "days of {{ config['year'] }}" } },
+      retriever: {
+        record_selector: {
+          type: 'RecordSelector',
+          extractor: { type: 'DpathExtractor', field_path: ["{{ parameters['place'] }}"] },
+        },
+      },
+    }),
+  )
+  expect(made.stops).toContainEqual(expect.stringContaining('an expression in a parameter'))
 })
 
 test.each<[what: string, value: string, sent: unknown]>([

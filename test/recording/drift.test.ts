@@ -119,6 +119,47 @@ test.each<[what: string, selector: string, before: unknown, now: unknown, drifts
     { data: { b: { id: 2, total: 3 } } },
     [],
   ],
+  [
+    'a smaller page lacks what some records lacked',
+    'data',
+    { data: [{ id: 1, note: 'x', lines: [{ sku: 'a' }] }, { id: 2 }, { id: 3, at: null }], next: 'a', took: 1 },
+    { data: [{ id: 4 }], took: 2 },
+    [],
+  ],
+  [
+    'a smaller page lacks what every record had',
+    'data',
+    {
+      data: [
+        { id: 1, note: 'x', lines: [{ sku: 'a' }] },
+        { id: 2, note: 'y', lines: [{ sku: 'b' }] },
+      ],
+      took: 1,
+    },
+    { data: [{ id: 4 }] },
+    [
+      { severity: 'breaking', what: 'gone', place: 'orders.note' },
+      { severity: 'breaking', what: 'gone', place: 'orders__lines' },
+      { severity: 'breaking', what: 'pagination', place: 'orders: took' },
+    ],
+  ],
+  [
+    'a page of the same size lacks what some records lacked',
+    'data',
+    { data: [{ id: 1, note: 'x' }, { id: 2 }], next: 'a' },
+    { data: [{ id: 1 }, { id: 2 }] },
+    [
+      { severity: 'breaking', what: 'gone', place: 'orders.note' },
+      { severity: 'breaking', what: 'pagination', place: 'orders: next' },
+    ],
+  ],
+  [
+    'a smaller page has values where some records had none',
+    'data',
+    { data: [{ id: 1, note: 'x' }, { id: 2 }] },
+    { data: [{ id: 1, note: 'z' }] },
+    [],
+  ],
 ])('drift of pages: %s', async (_, selector, before, now, drifts) => {
   let answer = before
   const { origin, close } = await serve((_request, response) => {

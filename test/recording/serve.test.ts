@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { readRecording } from '../../src/recording/recordingFile.js'
 import { recordPipeline } from '../../src/recording/recordPipeline.js'
@@ -31,6 +32,21 @@ function statusFor(origin: string, host: string): Promise<number | undefined> {
   })
 }
 
+/** The answer to a request line that no client would send. */
+function answerTo(origin: string, line: string): Promise<string> {
+  const { port, host } = new URL(origin)
+  return new Promise((resolve, reject) => {
+    let answer = ''
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.setEncoding('utf8')
+    socket.on('data', (text: string) => {
+      answer += text
+    })
+    socket.once('end', () => resolve(answer.split('\r\n')[0] ?? '')).once('error', reject)
+    socket.write(`${line}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  })
+}
+
 test('a recording is an API: logins, pages by their cursors, bodies, and a 404 that names the nearest request', async () => {
   const origin = await served()
   const login = await fetch(`${origin}/login`, { method: 'POST', body: '{"password":"any"}' })
@@ -58,6 +74,15 @@ test('it answers no page of somebody else', async () => {
   const origin = await served()
   expect(await statusFor(origin, 'evil.example.com')).toBe(403)
   expect(await statusFor(origin, new URL(origin).host)).toBe(200)
+})
+
+test('a request line that is no address is answered, and the next request too', async () => {
+  const origin = await served()
+  for (const line of ['GET http://[ HTTP/1.1', 'GET http://a:99999/ HTTP/1.1', 'OPTIONS * HTTP/1.1'])
+    expect(await answerTo(origin, line)).toBe('HTTP/1.1 400 Bad Request')
+  for (const line of ['GET // HTTP/1.1', 'GET //[ HTTP/1.1', 'GET /%zz?%zz=%ff HTTP/1.1'])
+    expect(await answerTo(origin, line)).toBe('HTTP/1.1 404 Not Found')
+  expect((await fetch(`${origin}/orders`)).status).toBe(200)
 })
 
 test('the command serves until Ctrl-C', async () => {

@@ -100,7 +100,8 @@ export function literalOf(text: string): unknown {
   if (/^-?(0|[1-9]\d*)(\.\d+)?$/.test(text) && Number.isSafeInteger(Math.trunc(Number(text)))) return Number(text)
   if (text === 'True' || text === 'False') return text === 'True'
   if (text === 'None') return null
-  return text
+  // A text within quotes is that text.
+  return /^(['"])[^'"\\\n]*\1$/.test(text) ? text.slice(1, -1) : text
 }
 
 /** The keys of an option, if the template only refers to one. */
@@ -136,7 +137,18 @@ function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, name
 function joined(parts: readonly Value[]): Value {
   const flat = parts.flatMap(part => (part.kind === 'joined' ? part.parts : [part]))
   if (flat.every(part => part.kind === 'known')) return literal(known(flat.map(({ value }) => shown(value)).join('')))
-  return { kind: 'joined', parts: flat }
+  return { kind: 'joined', parts: withoutQuotes(flat) }
+}
+
+/** The same as a text within quotes is, if there are quotes around all. */
+function withoutQuotes(parts: readonly Value[]): readonly Value[] {
+  const texts = parts.map(part => (part.kind === 'known' ? shown(part.value) : ''))
+  const [first = '', last = ''] = [texts[0], texts.at(-1)]
+  const [quote = ''] = first
+  if (parts.length < 2 || !/['"]/.test(quote) || !last.endsWith(quote)) return parts
+  if (/['"\\\n]/.test([first.slice(1), ...texts.slice(1, -1), last.slice(0, -1)].join(''))) return parts
+  const inner = [known(first.slice(1)), ...parts.slice(1, -1), known(last.slice(0, -1))]
+  return inner.filter(part => part.kind !== 'known' || part.value !== '')
 }
 
 /** A value as Python prints it. */

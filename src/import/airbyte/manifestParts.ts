@@ -1,5 +1,6 @@
 import { fileError } from '../../config/documentFile.js'
 import { sourceData } from '../sourceData.js'
+import { knownClass } from './knownClasses.js'
 
 /** A map of a manifest. All keys are its own, none comes from a prototype. */
 export type Part = Readonly<Record<string, unknown>>
@@ -164,7 +165,8 @@ const STANDARD_TYPES: Readonly<Record<string, string>> = {
   'DeclarativeSource.streams': 'DeclarativeStream',
 }
 
-function handDown(place: string, part: Part, given: Part): unknown {
+function handDown(place: string, written: Part, given: Part): unknown {
+  const part = withoutKnownClass(written)
   const { $parameters, ...rest } = part
   const found =
     typeof part.type === 'string' ? part.type : part.class_name === undefined ? STANDARD_TYPES[place] : 'Custom'
@@ -193,6 +195,16 @@ function handDown(place: string, part: Part, given: Part): unknown {
     ...(found === undefined ? [] : [['type', found] as const]),
     ['$parameters', parameters] as const,
   ])
+}
+
+/** The same in components, if it is a class whose code is known. It keeps the name of the class. */
+function withoutKnownClass(part: Part): Part {
+  if (part.class_name === undefined || !/^Custom|^undefined$/.test(String(part.type))) return part
+  const { class_name, $parameters } = part
+  const known = knownClass(part)
+  return known === undefined
+    ? part
+    : { ...known.same(part), class_name, ...($parameters !== undefined && { $parameters }) }
 }
 
 function child(place: string, value: unknown, given: Part): unknown {

@@ -6,6 +6,8 @@ import { jsonPath, type Key, type Scene } from './rendering.js'
 export interface RequestPlace {
   readonly into: 'request_parameter' | 'header' | 'body_json' | 'body_data' | 'path'
   readonly name: string
+  /** Text around the value, as in `{offset},50`. */
+  readonly template?: string
 }
 
 export interface Paging {
@@ -50,7 +52,7 @@ export function pagingOf(
   scene.of({ $parameters: parameters })
   const size = sizeOf(strategy?.page_size, scene)
   const sizePlace = requestPlace(partOf(part.page_size_option), scene)
-  const token = requestPlace(partOf(part.page_token_option), scene) ?? tokenInRequest(request)
+  const token = requestPlace(partOf(part.page_token_option), scene) ?? tokenInRequest(request, part)
   const fixed = sizePlace === undefined || size === undefined ? [] : [{ place: sizePlace, value: size }]
   if (token === undefined && STRATEGIES.has(typeOf(strategy) ?? '') && !JSON.stringify(request).includes('next_page')) {
     scene.open(
@@ -124,6 +126,7 @@ function offsets(
       type: 'offset',
       limit: isPlain ? (size ?? 0) : 0,
       ...placed(token, 'offset_param', 'offset_body_path', scene),
+      ...(token?.template !== undefined && { offset_template: token.template }),
       ...(isPlain && size !== undefined && placed(sizePlace, 'limit_param', 'limit_body_path', scene)),
       total_path: null,
     },
@@ -149,7 +152,7 @@ function placed(
 }
 
 /** The parameter that carries the token of the next page. */
-function tokenInRequest(request: Part): RequestPlace | undefined {
+function tokenInRequest(request: Part, paginator: Part): RequestPlace | undefined {
   const places = [
     ['request_parameters', 'request_parameter'],
     ['request_body_json', 'body_json'],
@@ -159,9 +162,25 @@ function tokenInRequest(request: Part): RequestPlace | undefined {
     for (const [name, text] of Object.entries(partOf(request[key]) ?? {})) {
       if (typeof text === 'string' && isToken(text))
         return { into, name: into === 'request_parameter' ? name : jsonPath([name]) }
+      if (into === 'request_parameter' && isOffsetText(text, paginator)) {
+        const [, , before = '', , after = ''] = OFFSET_TEXT.exec(text.trim()) ?? []
+        return { into, name, template: `${before}{offset}${after}` }
+      }
     }
   }
   return undefined
+}
+
+/** An offset within a text, as in `'{{ next_page_token['next_page_token'] or '0' }},50'`. */
+const OFFSET_TEXT =
+  /^(['"]?)([^{}'"]*)\{\{\s*next_page_token(?:\.next_page_token|\[['"]next_page_token['"]\])\s+or\s+(['"]?)0\3\s*\}\}([^{}'"]*)\1$/
+
+/** Whether a parameter holds the offset of the next page within a text, and nothing else carries it. */
+export function isOffsetText(text: unknown, paginator: Part | undefined): text is string {
+  const isCounted = typeOf(partOf(paginator?.pagination_strategy)) === 'OffsetIncrement'
+  return (
+    isCounted && paginator?.page_token_option === undefined && typeof text === 'string' && OFFSET_TEXT.test(text.trim())
+  )
 }
 
 /** Whether a template is only the token of the next page. */

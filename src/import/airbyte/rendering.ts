@@ -1,6 +1,7 @@
 import type { ImportNote } from '../imported.js'
 import { type Names, type Root, SettingInside, templateValue, Unsayable, type Value } from './jinja.js'
-import { type Part, partOf } from './manifestParts.js'
+import { classNamed } from './knownClasses.js'
+import { type Part, partOf, typeOf } from './manifestParts.js'
 import type { Settings } from './settings.js'
 
 export type Key = string | number
@@ -82,6 +83,13 @@ export class Scene implements Names {
   /** Notes something without which a run would be wrong or impossible. */
   stop(text: string, target?: string): void {
     this.note('open', text, target, true)
+  }
+
+  /** Notes what the code of a class does, if the component was made of one. */
+  told(part: Part | undefined): Part | undefined {
+    const known = part?.class_name === undefined || /^Custom/.test(typeOf(part) ?? '') ? undefined : classNamed(part)
+    if (known !== undefined) this.assume(`for the class ${known.name}: ${known.does}`)
+    return part
   }
 
   private note(kind: ImportNote['kind'], text: string, target?: string, stopsRun?: boolean): void {

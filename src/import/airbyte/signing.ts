@@ -5,7 +5,7 @@ import { jsonPath, type Scene } from './rendering.js'
 
 /** The `auth` of the document. Null if there is none, undefined (with a note) if it cannot be expressed. */
 export function signingOf(given: unknown, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {
-  const part = partOf(given)
+  const part = scene.told(partOf(given))
   if (part === undefined) return null
   scene.of(part)
   return scene.attempt('the authentication', typeOf(part), () => signed(part, scene))
@@ -145,10 +145,14 @@ function selected(part: Part, scene: Scene): Readonly<Record<string, unknown>> |
   const found: Value | undefined = scene.option(path, false)
   const key = found?.kind === 'known' ? String(found.value) : undefined
   const names = Object.keys(ways)
+  const isOfKind = (name: string, kind: RegExp): boolean => kind.test(typeOf(partOf(ways[name])) ?? '')
+  // A class of its own is not taken where the document can have another way.
+  const sayable = names.filter(name => !isOfKind(name, /^Custom/))
+  const among = sayable.length > 0 ? sayable : names
   const chosen =
-    key !== undefined && names.includes(key)
+    key !== undefined && among.includes(key)
       ? key
-      : (names.find(name => typeOf(partOf(ways[name])) !== 'OAuthAuthenticator') ?? names[0])
+      : (among.find(name => !isOfKind(name, /^OAuthAuthenticator$/)) ?? among[0])
   if (chosen === undefined) throw new Unsayable('no way to sign in')
   const others = names.filter(name => name !== chosen)
   if (others.length > 0) scene.assume(`of the ways to sign in ${chosen} is taken; others are ${others.join(', ')}`)

@@ -6,7 +6,7 @@ import { celCondition, celOf } from './celOf.js'
 import { isTemplate, known, optionOf, SettingInside, Unsayable, type Value } from './jinja.js'
 import { type Part, parametersOf, partOf, partsOf, textOf, typeOf } from './manifestParts.js'
 import { nestedSlice, parentOf } from './nestedParents.js'
-import { isToken, type Paging, pagingOf, type RequestPlace, requestPlace } from './paging.js'
+import { isOffsetText, isToken, type Paging, pagingOf, type RequestPlace, requestPlace } from './paging.js'
 import { escaped, jsonPath, NO_SLICE, type Resource, Scene, type Slice, type SliceField } from './rendering.js'
 import { columnsOf, fieldsOf, keyOf } from './schemas.js'
 import type { Settings } from './settings.js'
@@ -197,6 +197,7 @@ export class Streams {
 
   private routerSlices(router: Part, at: { scene: Scene; path: string; name: string }): readonly Slice[] {
     const { scene } = at
+    scene.told(router)
     switch (typeOf(router)) {
       case 'ListPartitionRouter': {
         const field = this.listField(router, scene)
@@ -390,6 +391,10 @@ class StreamBody {
   private readonly scene: Scene
   /** Added fields whose value is the time of reading. */
   private readonly readingTimes = new Set<string>()
+  /** The field that takes the name of each member, where records are the members of an object. */
+  private keyColumn: string | undefined
+  /** Options without which requests cannot be signed. They are set, whatever the specification says. */
+  private signing: ReadonlySet<string> = new Set()
 
   constructor(stream: Part, retriever: Part, scene: Scene) {
     this.stream = stream
@@ -400,7 +405,7 @@ class StreamBody {
   resource(isParent: boolean): Record<string, unknown> | undefined {
     const { scene, stream, retriever } = this
     const isJob = typeOf(retriever) === 'AsyncRetriever'
-    const requester = partOf(isJob ? retriever.creation_requester : retriever.requester) ?? {}
+    const requester = scene.told(partOf(isJob ? retriever.creation_requester : retriever.requester)) ?? {}
     const type = typeOf(requester)
     if (type !== 'HttpRequester') {
       scene.stop(`its requester is ${textOf(requester.class_name) ?? type}, which a document does not have`)
@@ -410,6 +415,7 @@ class StreamBody {
     const window = windowOf(stream.incremental_sync, scene)
     const path = this.address(scene.of(requester), requester)
     if (path === undefined) return undefined
+    this.signing = signingOptions(requester.authenticator)
     const request = this.request(requester)
     const paging = isJob
       ? ({ paginator: 'single_page', fixed: [] } as Paging)
@@ -443,6 +449,7 @@ class StreamBody {
         paginator: paging.paginator,
         data_selector: selector,
         data_selector_required: false,
+        ...(this.keyColumn !== undefined && { key_column: this.keyColumn }),
         ...(format !== undefined && { format }),
         ...(job !== undefined && { job }),
         ...filled('incremental', incremental ?? {}),
@@ -481,7 +488,7 @@ class StreamBody {
 
   private selector(selector: Part | undefined): string {
     const { scene } = this
-    const extractor = partOf(selector?.extractor)
+    const extractor = scene.told(partOf(selector?.extractor))
     if (selector !== undefined && typeOf(selector) !== 'RecordSelector' && typeOf(selector) !== undefined) {
       scene.stop(`its records are selected by a class of its own (${textOf(selector.class_name) ?? typeOf(selector)})`)
       return '$'
@@ -501,7 +508,9 @@ class StreamBody {
     for (const given of Array.isArray(extractor?.field_path) ? extractor.field_path : []) {
       const value = scene.of(extractor).value(given, 'the place of the records')
       if (value?.kind === 'known') {
-        if (Array.isArray(value.value)) keys.push(...value.value.map(String))
+        if (isTemplate(String(value.value)))
+          scene.stop('the place of the records is an expression in a parameter', 'endpoint.data_selector')
+        else if (Array.isArray(value.value)) keys.push(...value.value.map(String))
         else if (textOf(value.value) !== undefined)
           keys.push(/^\d+$/.test(String(value.value)) ? Number(value.value) : String(value.value))
       } else if (value !== undefined)
@@ -509,6 +518,10 @@ class StreamBody {
     }
     if (keys.at(-1) === '*')
       scene.assume('the records are members of an object; of a list, `data_selector` ends without `.*`', 'endpoint')
+    if (extractor?.inject_key_as_field !== undefined) {
+      const name = scene.of(extractor).value(extractor.inject_key_as_field, 'the field for the name of a member')
+      this.keyColumn = name?.kind === 'known' ? textOf(name.value) : undefined
+    }
     if (keys.includes('**')) scene.stop('its records are found at any depth (`**`)', 'endpoint.data_selector')
     return keys.length === 0 ? '$' : jsonPath(keys)
   }
@@ -559,6 +572,7 @@ class StreamBody {
     }
     for (const [name, value] of Object.entries(partOf(given) ?? {})) {
       if (name === '$parameters' || (typeof value === 'string' && isToken(value))) continue
+      if (what === 'parameter' && isOffsetText(value, partOf(this.retriever.paginator))) continue
       const key = isTemplate(name) ? this.said(name, `the name of a ${what}`) : name
       if (key === undefined) continue
       const part = partOf(value)
@@ -600,6 +614,7 @@ class StreamBody {
       return true
     }
     if (value?.kind !== 'setting' || value.secret || !scene.settings.isOptional(value.keys)) return false
+    if (this.signing.has(value.keys.join('.'))) return false
     scene.assume(`${what} is left out: the option \`${value.keys.join('.')}\` need not be set`, 'endpoint')
     return true
   }
@@ -901,6 +916,13 @@ class StreamBody {
       else drop.push(jsonPath(keys))
     }
   }
+}
+
+/** The options that an authenticator sends. Of several ways to sign in, nobody knows which one is set. */
+function signingOptions(authenticator: unknown): ReadonlySet<string> {
+  const part = partOf(authenticator)
+  if (part === undefined || typeOf(part) === 'SelectiveAuthenticator') return new Set()
+  return new Set(Object.values(part).flatMap(value => optionOf(value)?.join('.') ?? []))
 }
 
 interface ShapeMade {

@@ -6,7 +6,7 @@ import { because } from '../evidence/evidence.js'
 import { checkEnds, checkFlag, emptyPage, flagPath, maySayMore } from './listEnds.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, isEndless, rangeEnds, read, target, withoutFlag, write } from './range.js'
+import { facts, isEndless, rangeEnds, read, type Target, target, withoutFlag, write } from './range.js'
 import { totalOf, totalPath, totalValue } from './totals.js'
 
 const schema = strictObject(() => ({
@@ -20,6 +20,14 @@ const schema = strictObject(() => ({
     .nullish()
     .meta({ description: 'Query parameter for the offset. Default: `offset`, unless `offset_body_path` is given.' }),
   offset_body_path: bodyPath.nullish().meta({ description: 'Place of the offset in the body.' }),
+  offset_template: z
+    .string()
+    .regex(/^[^{}]*\{offset\}[^{}]*$/, 'must hold `{offset}` once')
+    .nullish()
+    .meta({
+      description:
+        'Text of that parameter with `{offset}` in it, for APIs that want more than the number, as `{offset},50`.',
+    }),
   limit_param: paramName
     .nullish()
     .meta({ description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.' }),
@@ -37,6 +45,10 @@ const schema = strictObject(() => ({
       if (config[`${name}_param`] == null || config[`${name}_body_path`] == null) continue
       const message = `the ${name} goes either into \`${name}_param\` or into \`${name}_body_path\`, not into both`
       context.addIssue({ code: 'custom', path: [`${name}_body_path`], message })
+    }
+    if (config.offset_template != null && config.offset_body_path != null) {
+      const message = 'is for a query parameter; in a body, `offset_body_path` takes the number alone'
+      context.addIssue({ code: 'custom', path: ['offset_template'], message })
     }
     if (isEndless(config, config.maximum_offset)) {
       const message =
@@ -68,6 +80,12 @@ export const offset = definePaginator({
 
 type OffsetConfig = z.output<typeof schema>
 
+function offsetPlace({ offset_param, offset_body_path, offset_template }: OffsetConfig): Target {
+  const place = target(offset_param, offset_body_path, 'offset')
+  const [before, after] = offset_template?.split('{offset}') ?? []
+  return 'param' in place && before !== undefined && after !== undefined ? { ...place, around: [before, after] } : place
+}
+
 /**
  * `capped`: the API returns fewer records per page than requested, so the offset advances by the records that arrived.
  * `filtered`: it leaves records out of pages, so the offset advances by the limit. Undefined: not known yet. Then it
@@ -78,7 +96,7 @@ function offsetPaginator(
   mode: 'capped' | 'filtered' | undefined,
   end = Number.POSITIVE_INFINITY,
 ): Paginator {
-  const place = target(config.offset_param, config.offset_body_path, 'offset')
+  const place = offsetPlace(config)
   const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
   const { limit, maximum_offset: maximum } = config
   const flagAt = flagPath(config)

@@ -22,7 +22,13 @@ export const rangeEnds = (counted: 'records' | 'pages') => ({
 })
 
 /** Where a number goes in a request. */
-export type Target = { readonly param: string } | { readonly bodyPath: string }
+export type Target =
+  | {
+      readonly param: string
+      /** Texts before and after the number. */
+      readonly around?: readonly [before: string, after: string] | undefined
+    }
+  | { readonly bodyPath: string }
 
 export function target(
   param: string | null | undefined,
@@ -37,7 +43,7 @@ export function write(...values: readonly (readonly [Target, number])[]): Reques
   const params: Record<string, string> = {}
   const body: { path: string; value: JsonValue }[] = []
   for (const [place, value] of values) {
-    if ('param' in place) params[place.param] = String(value)
+    if ('param' in place) params[place.param] = place.around?.join(String(value)) ?? String(value)
     else body.push({ path: place.bodyPath, value })
   }
   return { ...(Object.keys(params).length > 0 && { params }), ...(body.length > 0 && { body }) }
@@ -45,7 +51,11 @@ export function write(...values: readonly (readonly [Target, number])[]): Reques
 
 /** The number in a request. Undefined if there is none. */
 export function read(request: ApiRequest, place: Target): number | undefined {
-  return wholeNumber(valueIn(request, place))
+  const value = valueIn(request, place)
+  if (!('param' in place) || place.around === undefined) return wholeNumber(value)
+  const [before, after] = place.around
+  const text = typeof value === 'string' && value.startsWith(before) && value.endsWith(after) ? value : undefined
+  return wholeNumber(text?.slice(before.length, text.length - after.length))
 }
 
 /** What a request has at this place. */

@@ -794,6 +794,8 @@ export interface OffsetPaginatorConfig {
   offset_param?: string | null | undefined
   /** Place of the offset in the body. */
   offset_body_path?: string | null | undefined
+  /** Text of that parameter with `{offset}` in it, for APIs that want more than the number, as `{offset},50`. */
+  offset_template?: string | null | undefined
   /** Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given. */
   limit_param?: string | null | undefined
   /** Place of the limit in the body. */
