@@ -101,6 +101,8 @@ export interface CountedList {
   readonly counts: 'records' | 'pages'
   /** So many of them are one page. */
   readonly page: number
+  /** What may decide how long its pages are, where pages are counted. With another one, a place holds other records. */
+  readonly size?: string | undefined
 }
 
 /** Bytes of pages that the lists of a run hold at once. It never blocks: necessary pages are held even without room. */

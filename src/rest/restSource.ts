@@ -51,6 +51,7 @@ import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
 import type { PaginatorKind } from './paginators/paginator.js'
 import { proven } from './paginators/paginator.js'
+import { writtenNumbers } from './request/writtenNumbers.js'
 
 export interface RestSourceOptions {
   /** Sends requests instead of the network. A transport in the document wins. */
@@ -309,9 +310,12 @@ function endpointResource(
 }
 
 /** Pages whose size changes on the way have no place that another process would find again. */
-function countedBy({ paginator }: ListOutline, { adapt, job }: EndpointModel): CountedList | undefined {
+function countedBy({ paginator }: ListOutline, endpoint: EndpointModel): CountedList | undefined {
   if (paginator?.parts === undefined || paginator.counts === undefined) return undefined
-  return adapt === undefined && job === undefined ? { counts: paginator.counts, page: paginator.parts.page } : undefined
+  if (endpoint.adapt !== undefined || endpoint.job !== undefined) return undefined
+  const { counts, parts } = paginator
+  const numbers = counts === 'pages' ? writtenNumbers(endpoint) : []
+  return { counts, page: parts.page, ...(numbers.length > 0 && { size: numbers.join(', ') }) }
 }
 
 function readerFrom(outline: ListOutline, client: Client): ListReader {

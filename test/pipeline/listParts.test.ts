@@ -111,6 +111,49 @@ describe('a list in parts of so many pages', () => {
     expect(await idsOf(loading)).toEqual(there.ids)
   })
 
+  it.each(WAYS)(
+    'is unproven where nothing is at the last place of a part: counted in %s',
+    async (_, paginator, unit) => {
+      const there = await api(numbers(0, 55))
+      const { verdicts } = await loaded(made(there, list(paginator)), { to: 90 / unit })
+      const step = 30 / unit
+      // The last page of a list may have fewer records than fit.
+      const second = unit === 1 ? 'unproven' : 'complete'
+      expect(verdicts).toEqual([
+        `0 ${step} complete`,
+        `${step} ${2 * step} ${second}`,
+        `${2 * step} ${3 * step} unproven`,
+      ])
+    },
+  )
+
+  it('is unproven where it becomes shorter after it was counted', async () => {
+    const there = await api(numbers(0, 65), requests => requests === 1 && there.ids.splice(62))
+    const { verdicts } = await loaded(made(there, list(BY_OFFSET)))
+    expect(verdicts).toEqual(['0 30 complete', '30 60 complete', '60 65 unproven'])
+  })
+
+  it('is refused where its pages may have another length than before', async () => {
+    const there = await api(numbers(0, 95))
+    const sized = (size: unknown) => made(there, list(BY_NUMBER, {}, { params: { size } }))
+    expect((await loaded(sized(10))).loads).toHaveLength(4)
+    expect((await loaded(sized(10))).loads).toHaveLength(0)
+    await expect(sized('50').backfill('items')).rejects.toThrow('were cut by pages by id with size 10 before')
+  })
+
+  it('is refused where the API says that there are no pages, and gives records', async () => {
+    const there = await api([])
+    const url = await jsonApi(() => ({ pages: 0, data: [{ id: 1 }] }))
+    await expect(made({ ...there, url }, list(BY_NUMBER)).backfill('items')).rejects.toThrow('does not tell how long')
+  })
+
+  it('says that the key must be in the answers where a step makes it', async () => {
+    const there = await api(numbers(0, 25))
+    const step = { map: (record: { readonly id: number }) => ({ number: record.id }) }
+    const failing = made(there, list(BY_OFFSET, { primary_key: 'number', processing_steps: [step] })).backfill('items')
+    await expect(failing).rejects.toThrow('name a key that is in its answers, and that no processing step makes')
+  })
+
   it.each(
     WAYS.flatMap(([name, paginator, unit]) =>
       MOVES.map(([what, change]) => [name, what, paginator, unit, change] as const),

@@ -490,7 +490,7 @@ function movedFrom(window: WindowToLoad | undefined, resources: readonly OpenRes
       const reason =
         window === undefined || part === undefined
           ? undefined
-          : movedBeside(window, part.seen(), window.ledger.known.covered.all)
+          : (movedBeside(window, part.seen(), window.ledger.known.covered.all) ?? part.shortened)
       return reason === undefined ? [] : [[resource.name, reason] as const]
     }),
   )

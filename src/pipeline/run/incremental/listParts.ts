@@ -42,6 +42,12 @@ export class PartEnds {
     if (last !== undefined) this.#last = this.#identity(records, last)
   }
 
+  /** Why records at the end of the part may be missing. Undefined: it had a record at its last place. */
+  get shortened(): string | undefined {
+    if (this.#last !== undefined) return undefined
+    return `nothing is at place ${this.#range.end - 1} any more: the list has become shorter since it was counted, so that records may be in no part; \`sluice run\` reads the whole list`
+  }
+
   /** As the ledger keeps it, in the columns of a cursor. */
   seen(): CursorState {
     return {
@@ -57,7 +63,7 @@ export class PartEnds {
     const record = span === undefined ? undefined : (valueAt(records, span) as JsonObject)
     const identity = record === undefined ? undefined : identityOf(record, hints.primaryKey ?? [])
     if (identity !== undefined) return identity
-    const message = `a record of ${name} has no value of its primary key ${(hints.primaryKey ?? []).join(', ')}, by which parts of the list are compared; fix the primary_key`
+    const message = `a record of ${name} has no value of its primary key ${(hints.primaryKey ?? []).join(', ')}, by which parts of the list are compared as the API gives them: name a key that is in its answers, and that no processing step makes`
     throw new DataError('placeholder', message, { resource: name, path })
   }
 }

@@ -13,10 +13,12 @@ export type PartitionCut = PartitionHint & { readonly cursorPath: string }
 
 /**
  * With another key, records are in other partitions, or parts that meet are compared by other values: that is another
- * cut. `keyed`: the parent, or the list itself where its pages are the partitions.
+ * cut. So it is with pages of another length. `keyed`: the parent, or the list itself where its pages are the partitions.
  */
 export function partitionCut(hint: PartitionHint, keyed: Resource): PartitionCut {
-  return { ...hint, cursorPath: `(${hint.by} by ${(keyed.hints.primaryKey ?? []).join(', ')})` }
+  const size = hint.by === 'pages' ? keyed.counted?.size : undefined
+  const of = `${hint.by} by ${(keyed.hints.primaryKey ?? []).join(', ')}`
+  return { ...hint, cursorPath: size === undefined ? `(${of})` : `(${of} with ${size})` }
 }
 
 /** Whether the ledger has the windows of partitions under this name. */
