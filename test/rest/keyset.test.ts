@@ -460,6 +460,20 @@ describe('a keyset', () => {
     expect(end).toMatchObject({ end: 'limited', code: 'keyset_turned' })
   })
 
+  it('of one full page is proven by a flag of that page, and not by one of the empty page after it', async () => {
+    for (const [first, end] of [
+      [false, 'proven'],
+      [true, 'limited'],
+    ] as const) {
+      const api = await testApi(url =>
+        url.searchParams.has('after')
+          ? { json: { data: [], has_more: false } }
+          : { json: { data: at(1, 2), has_more: first } },
+      )
+      expect((await reading(api.origin, {})).end).toMatchObject({ end })
+    }
+  })
+
   it('of one full page is proven by a total, or by another list of the resource that went on', async () => {
     const api = await testApi(url => {
       if (url.pathname === '/parents') return { json: { data: [{ id: 1 }, { id: 2 }] } }

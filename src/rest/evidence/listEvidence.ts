@@ -23,6 +23,8 @@ export class ListEvidence {
   readonly #repetition: Repetition
   #records = 0
   #firstRecords = 0
+  /** The first answer says that there is no more. */
+  #isAllOnFirst = false
   #longestPage = 0
   #last: Envelope = {}
   #lastRecords = 0
@@ -95,7 +97,10 @@ export class ListEvidence {
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
     if (number === 1) this.#before = envelope.before?.path
     this.#takeRecords(reading)
-    if (number === 1) this.#firstRecords = this.#records
+    if (number === 1) {
+      this.#firstRecords = this.#records
+      this.#isAllOnFirst = envelope.more?.more === false
+    }
     // The total of a page is compared with all of it.
     const isWhole = response.following === undefined
     if (isWhole && envelope.total !== undefined && envelope.total.value !== page.records) this.#isTotalOfList = true
@@ -195,7 +200,7 @@ export class ListEvidence {
   /** A doubt that counts unless one of these is denied, or a total says that the list is whole. */
   suspect(suspicion: ListEnd | 'denied' | undefined): void {
     if (suspicion === 'denied') this.#suspicion = suspicion
-    else this.#suspicion ??= suspicion
+    else if (suspicion?.unlessSeen?.what !== LED_PAGE || !this.#isAllOnFirst) this.#suspicion ??= suspicion
   }
 
   /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
