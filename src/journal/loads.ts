@@ -3,6 +3,7 @@ import { parseJson } from '../json/parse.js'
 import type { JsonObject } from '../json/value.js'
 import { stringifyJson } from '../json/write.js'
 import { nodeCrypto } from '../model/nodeCrypto.js'
+import { uriComponent } from '../model/percentEncoding.js'
 import { failure } from './append.js'
 import type { Files, OpenFile } from './fileSystem.js'
 import { readRecord, scan } from './scan.js'
@@ -156,8 +157,8 @@ export function encodeInfo({ loadId, fingerprint, meta }: LoadInfo, now: number)
   const lines = [
     'software: sluice',
     'format: WARC File Format 1.1',
-    `load-id: ${encodeURIComponent(loadId)}`,
-    `fingerprint: ${encodeURIComponent(fingerprint)}`,
+    `load-id: ${uriComponent(loadId)}`,
+    `fingerprint: ${uriComponent(fingerprint)}`,
     `meta: ${stringifyJson(meta)}`,
   ]
   return encodeRecord(

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { uriComponent } from '../model/percentEncoding.js'
 import type { BodyPlace, RecordedResponse, ResponseIdentity } from '../model/responses.js'
 import type { Scrubber, Sealed } from '../model/secrets/scrubber.js'
 
@@ -111,8 +112,8 @@ export function encodeResponse(
       'WARC-Date': new Date(answer.recordedAt).toISOString(),
       'WARC-Target-URI': scrubber.text(answer.url),
       'Content-Type': 'application/http;msgtype=response',
-      'Sluice-Resource': encodeURIComponent(identity.resource),
-      'Sluice-Request': encodeURIComponent(identity.request),
+      'Sluice-Resource': uriComponent(identity.resource),
+      'Sluice-Request': uriComponent(identity.request),
       'Sluice-Method': answer.method,
       'Sluice-Sequence': String(about.sequence),
       'Sluice-Resumed': answer.after === undefined || answer.after === 0 ? undefined : String(answer.after),
@@ -126,7 +127,7 @@ export function encodeResponse(
 
 /** Key of an answer's identity among those of its load. */
 export function identityKey({ resource, request }: ResponseIdentity): string {
-  return `${encodeURIComponent(resource)} ${encodeURIComponent(request)}`
+  return `${uriComponent(resource)} ${uriComponent(request)}`
 }
 
 /** The same key, from the fields of a response record. */

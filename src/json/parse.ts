@@ -1,5 +1,5 @@
 import { isPlainJson } from './plainJson.js'
-import { type JsonValue, MAX_JSON_DEPTH, setMember, setNumberLiteral } from './value.js'
+import { type JsonValue, MAX_INTEGER_DIGITS, MAX_JSON_DEPTH, setMember, setNumberLiteral } from './value.js'
 
 /** A text that is not JSON, or that is nested too deeply. `offset` counts UTF-16 code units of the text. */
 export class JsonSyntaxError extends SyntaxError {
@@ -169,7 +169,8 @@ class Parser {
     const value = Number(text)
     if (match[1] === undefined && match[2] === undefined) {
       if (value === 0) return 0
-      return Number.isSafeInteger(value) ? value : BigInt(text)
+      if (Number.isSafeInteger(value)) return value
+      if (text.length <= MAX_INTEGER_DIGITS) return BigInt(text)
     }
     if (String(value) !== text) this.#literal = text
     return value

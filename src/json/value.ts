@@ -12,6 +12,9 @@ export interface JsonObject {
 /** Deepest nesting that is read and written. Deeper values are refused, so that no walk can overflow. */
 export const MAX_JSON_DEPTH = 1024
 
+/** Most digits of a whole number that is read as one: Python's own limit, so that hostile digits cost no time. */
+export const MAX_INTEGER_DIGITS = 4300
+
 const literals = new WeakMap<object, Map<string, string>>()
 
 /**

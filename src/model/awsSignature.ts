@@ -1,4 +1,5 @@
 import { nodeCrypto } from './nodeCrypto.js'
+import { percentEncoded } from './percentEncoding.js'
 
 /** A request as it is signed: what the server sees of it. */
 export interface AwsRequest {
@@ -68,7 +69,7 @@ export function awsSha256(text: string): string {
 /** Parameters sorted and encoded. Without `?`. */
 export function awsQuery(pairs: Iterable<readonly [name: string, value: string]>): string {
   return [...pairs]
-    .map(([name, value]) => [awsEncoded(name), awsEncoded(value)] as const)
+    .map(([name, value]) => [percentEncoded(name), percentEncoded(value)] as const)
     .sort(([a, b], [c, d]) => compare(a, c) || compare(b, d))
     .map(pair => pair.join('='))
     .join('&')
@@ -76,12 +77,4 @@ export function awsQuery(pairs: Iterable<readonly [name: string, value: string]>
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
-}
-
-/** Percent-encodes everything but unreserved characters. */
-export function awsEncoded(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
 }

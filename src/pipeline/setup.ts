@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Files } from '../journal/fileSystem.js'
 import type { Destination, TableChanges } from '../model/destination.js'
 import type { EventListener, RunEvent } from '../model/events.js'
+import { uriComponent } from '../model/percentEncoding.js'
 import type { Receipt } from '../model/receipt.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Clock, DispositionHint, Source } from '../model/source.js'
@@ -95,7 +96,7 @@ export function windowsFolder(setup: PipelineSetup): string {
 
 /** Encodes any text as a folder name that never leads out of the working folder. */
 function folderName(name: string): string {
-  return encodeURIComponent(name).replace(/^\.+$/, dots => dots.replaceAll('.', '%2E'))
+  return uriComponent(name).replace(/^\.+$/, dots => dots.replaceAll('.', '%2E'))
 }
 
 export function dispositionOf({ writeDisposition }: Pick<RunOptions, 'writeDisposition'>): DispositionHint | undefined {

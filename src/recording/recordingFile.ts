@@ -7,6 +7,7 @@ import { decodeInfo, encodeInfo, loadDigest } from '../journal/loads.js'
 import { readRecord, scan } from '../journal/scan.js'
 import { decodeResponse, encodeRecord, encodeResponse, recordId, type WarcRecord } from '../journal/warc.js'
 import { isJsonObject, type JsonObject } from '../json/value.js'
+import { uriComponent } from '../model/percentEncoding.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Exchange } from './recordedExchange.js'
 
@@ -64,9 +65,9 @@ export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffe
           'WARC-Target-URI': target,
           'WARC-Concurrent-To': at.id,
           'Content-Type': 'application/http;msgtype=request',
-          'Sluice-Resource': encodeURIComponent(resource),
+          'Sluice-Resource': uriComponent(resource),
           'Sluice-Signer': bySigner ? 'yes' : undefined,
-          'Sluice-Signed': signed.length === 0 ? undefined : signed.map(encodeURIComponent).join(' '),
+          'Sluice-Signed': signed.length === 0 ? undefined : signed.map(uriComponent).join(' '),
           'Sluice-Method': method,
         },
         [Buffer.from(head), scrubber.bytes(Buffer.from(body))],

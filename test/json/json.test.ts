@@ -83,6 +83,13 @@ describe('parseJson', () => {
     expect(parseJson(`[ ${text}]`)).toEqual([value])
   })
 
+  it('reads whole numbers of 4,300 digits, and takes longer ones for numbers that no double holds', () => {
+    expect(parseJson('9'.repeat(4300))).toBe(BigInt('9'.repeat(4300)))
+    const longer = `[${'9'.repeat(4301)},-${'9'.repeat(30_000_000)}]`
+    expect(parseJson(longer)).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+    expect(stringifyJson(parseJson(longer)) === longer).toBe(true)
+  })
+
   it('keeps the last of duplicate keys at the place of the first', () => {
     for (const text of ['{"a":1,"b":2,"a":3}', '{"a":1.0,"b":2,"a":3}']) {
       expect(Object.entries(parseJson(text) as object)).toEqual([

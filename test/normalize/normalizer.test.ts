@@ -216,6 +216,13 @@ describe('values', () => {
     expect(warnings.map(({ code }) => code)).toContain('number_out_of_range')
   })
 
+  it('takes a number of more digits than any column holds for one of these', () => {
+    const digits = '9'.repeat(30_000_000)
+    const { tables, warnings } = load([`[{"a":1},{"a":${digits}},{"b":-${digits},"c":2}]`])
+    expect(withoutIds(tables.get('items'))).toEqual([{ a: 1 }, {}, { c: 2 }])
+    expect(warnings.map(({ code }) => code)).toEqual(['number_out_of_range', 'number_out_of_range'])
+  })
+
   it.each([
     [true, 'a\0b', 'c\0', []],
     [false, 'ab', 'c', ['text_changed', 'text_changed']],

@@ -1,3 +1,5 @@
+import { percentEncoded } from '../percentEncoding.js'
+
 /** What follows a text in base64: more, nothing, or padding. */
 export type Base64End = (typeof BASE64_ENDS)[number]
 export const BASE64_ENDS = ['Within', 'Ended', 'Padded'] as const
@@ -34,15 +36,15 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
   jsonTwice: { write: text => json(json(text)) },
   jsonTwiceAscii: { write: text => json(json(text).replace(NOT_ASCII, escapedUnit)), variants: ['upper'] },
   uri: { write: encodeURIComponent, variants: ['lower'] },
-  uriStrict: { write: uriStrict, variants: ['lower'] },
-  uriTilde: { write: text => uriStrict(text).replaceAll('~', '%7E'), variants: ['lower'] },
-  uriSlash: { write: text => uriStrict(text).replaceAll('%2F', '/'), variants: ['lower'] },
+  percentEncoded: { write: percentEncoded, variants: ['lower'] },
+  uriTilde: { write: text => percentEncoded(text).replaceAll('~', '%7E'), variants: ['lower'] },
+  uriSlash: { write: text => percentEncoded(text).replaceAll('%2F', '/'), variants: ['lower'] },
   uriTwice: { write: text => encodeURIComponent(encodeURIComponent(text)) },
   form: { write: form, variants: ['lower'] },
   formSpace: { write: text => form(text).replaceAll('+', '%20'), variants: ['lower'] },
   formTwice: { write: text => encodeURIComponent(form(text)) },
   query: { write: text => text.replace(/[^!$-;=?-~]/gu, encodeURIComponent) },
-  queryQuote: { write: text => text.replace(/[^!$-&(-;=?-~]/gu, uriStrict) },
+  queryQuote: { write: text => text.replace(/[^!$-&(-;=?-~]/gu, percentEncoded) },
   percent: {
     write: text => Buffer.from(text).toString('hex').toUpperCase().replace(/../g, '%$&'),
     variants: ['lower'],
@@ -112,11 +114,6 @@ function json(text: string): string {
 
 function escapedUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-/** By RFC 3986: only letters, digits and `-._~` stay as they are. */
-function uriStrict(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, mark => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
 function form(text: string): string {

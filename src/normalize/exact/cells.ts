@@ -1,3 +1,4 @@
+import { MAX_INTEGER_DIGITS } from '../../json/value.js'
 import { DataError, shortened } from '../../model/errors.js'
 import type { WarningCode } from '../../model/events.js'
 import type { ColumnSchema, DataType } from '../../schema/schemaTypes.js'
@@ -53,7 +54,7 @@ export class CellRules {
     if (typeof tree === 'string') return { kind: 'text', text: this.cleanText(tree, table, column) }
     if (typeof tree === 'boolean') return { kind: 'bool', value: tree }
     if (tree instanceof NumberText) {
-      if (tree.integer) return { kind: 'bigint', literal: tree.literal }
+      if (tree.integer && tree.literal.length <= MAX_INTEGER_DIGITS) return { kind: 'bigint', literal: tree.literal }
       if (Number.isFinite(Number(tree.literal))) return { kind: 'double', literal: tree.literal }
       this.numberLost(table, column, tree.literal)
       return undefined

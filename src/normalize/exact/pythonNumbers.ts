@@ -1,5 +1,6 @@
 /** Numbers as Python reads and prints them: what dlt's coercions are made of. */
 
+import { MAX_INTEGER_DIGITS } from '../../json/value.js'
 import { strip } from '../../schema/naming.js'
 
 /** Python's `int(text)`. With `0x` in front also `int(text[2:], 16)`. Skips white space around it. */
@@ -7,18 +8,16 @@ export function parseInteger(text: string): bigint | undefined {
   const trimmed = strip(text)
   if (trimmed.startsWith('0x')) return parseHex(trimmed)
   const digits = asciiDigits(trimmed)
-  if (digits.length > maxIntegerDigits || !integerText.test(digits)) return undefined
+  if (digits.length > MAX_INTEGER_DIGITS || !integerText.test(digits)) return undefined
   const magnitude = BigInt(digits.replace(/[+_-]/g, ''))
   return digits.startsWith('-') ? -magnitude : magnitude
 }
 
-// Python's own limit, so that malicious digits cost no time.
-const maxIntegerDigits = 4300
 const integerText = /^[+-]?[0-9]+(?:_[0-9]+)*$/
 const hexText = /^0x([+-]?)(?:0[xX]_?)?([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)$/
 
 function parseHex(trimmed: string): bigint | undefined {
-  const match = trimmed.length > maxIntegerDigits ? null : hexText.exec(asciiDigits(trimmed))
+  const match = trimmed.length > MAX_INTEGER_DIGITS ? null : hexText.exec(asciiDigits(trimmed))
   if (match === null) return undefined
   const magnitude = BigInt(`0x${match[2]!.replaceAll('_', '')}`)
   return match[1] === '-' ? -magnitude : magnitude

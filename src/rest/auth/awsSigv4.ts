@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { awsEncoded, awsQuery, awsSha256, awsSigned } from '../../model/awsSignature.js'
+import { awsQuery, awsSha256, awsSigned } from '../../model/awsSignature.js'
+import { percentEncoded } from '../../model/percentEncoding.js'
 import { reveal } from '../../model/secrets/secret.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { decoded } from '../http/redact.js'
@@ -62,5 +63,5 @@ export const awsSigv4 = defineAuth({
 /** S3 signs what the path means, the other services the path as it is sent, each encoded. */
 function signedPath(pathname: string, isS3: boolean): string {
   const segments = pathname.split('/')
-  return segments.map(segment => awsEncoded(isS3 ? decoded(segment) : segment)).join('/')
+  return segments.map(segment => percentEncoded(isS3 ? decoded(segment) : segment)).join('/')
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { percentEncoded } from '../../model/percentEncoding.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { ApiRequest } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
@@ -38,14 +39,14 @@ export const oauth1 = defineAuth({
           ['oauth_version', '1.0'],
         ]
         const secrets = [consumer_secret, token_secret].map(secret =>
-          secret === undefined ? '' : encoded(concealed(secret, context)),
+          secret === undefined ? '' : percentEncoded(concealed(secret, context)),
         )
         const signature = nodeCrypto()
           .createHmac(method === 'HMAC-SHA1' ? 'sha1' : 'sha256', secrets.join('&'))
           .update(baseString(request, parameters))
           .digest('base64')
         const header = [...parameters, ['oauth_signature', signature] as const].map(
-          ([name, value]) => `${name}="${encoded(value)}"`,
+          ([name, value]) => `${name}="${percentEncoded(value)}"`,
         )
         const first = realm === undefined ? [] : [`realm="${realm.replace(/["\\]/g, '\\$&')}"`]
         return withHeader(request, 'Authorization', `OAuth ${[...first, ...header].join(', ')}`)
@@ -59,21 +60,13 @@ function baseString(request: ApiRequest, parameters: readonly (readonly [string,
   const url = new URL(requestUrl(request))
   const form = request.body?.kind === 'form' ? request.body.pairs : []
   const all = [...url.searchParams, ...form, ...parameters]
-    .map(([name, value]) => [encoded(name), encoded(value)] as const)
+    .map(([name, value]) => [percentEncoded(name), percentEncoded(value)] as const)
     .sort(([a, b], [c, d]) => compare(a, c) || compare(b, d))
     .map(pair => pair.join('='))
     .join('&')
-  return [request.method, encoded(`${url.origin}${url.pathname}`), encoded(all)].join('&')
+  return [request.method, percentEncoded(`${url.origin}${url.pathname}`), percentEncoded(all)].join('&')
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
-}
-
-/** Percent-encoded by RFC 3986. */
-function encoded(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
 }

@@ -9,6 +9,8 @@ import { type Circle, type KeyTable, Repetition, type RepetitionKind } from './r
 export interface ListKind extends RepetitionKind {
   /** The selector's name in messages. Undefined if the records' place is guessed. */
   readonly selector: string | undefined
+  /** The records are masked, so that other texts of the answers may name somebody too. */
+  readonly isMasked?: boolean
 }
 
 /** Most different messages that are remembered. */
@@ -153,7 +155,7 @@ export class ListEvidence {
     if (envelope.error !== undefined) {
       const { key, text, isOfRecord } = envelope.error
       const isPage = isOfRecord || (selection.count > 0 && selection.isGuess !== true)
-      this.doubt(isPage ? because('partial_error', key) : because('error_answer', key, text))
+      this.doubt(isPage ? because('partial_error', key) : because('error_answer', key, this.#shown(text)))
     }
     if (envelope.part !== undefined) this.doubt(because('answer_in_part', envelope.part))
     this.#takeRemark(reading)
@@ -170,7 +172,13 @@ export class ListEvidence {
     }
     const isKnown = this.#remarks.has(`${remark.key} ${remark.text}`)
     const isNew = selection.met !== 'list' && !this.#remarks.has(remark.key)
-    if (!isKnown && (remark.isTrouble || isNew)) this.doubt(because('remark_for_list', remark.key, remark.text))
+    if (!isKnown && (remark.isTrouble || isNew))
+      this.doubt(because('remark_for_list', remark.key, this.#shown(remark.text)))
+  }
+
+  /** A text of the answer. It may name somebody, and a reason is stored. */
+  #shown(text: string): string {
+    return this.#kind.isMasked === true ? 'a text that is not shown because of `mask`' : text
   }
 
   /** The worst doubt counts. If several are equal, the first one does. */

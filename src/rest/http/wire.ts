@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonValue, withMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
+import { percentEncoded } from '../../model/percentEncoding.js'
 import type { ApiRequest, RequestBody } from '../api.js'
 import { decoded } from './redact.js'
 
@@ -14,7 +15,10 @@ export function joinUrl(baseUrl: string, path: string): string {
   return path === '' ? baseUrl : `${baseUrl.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`
 }
 
-/** Absolute URL with all query parameters. `params` come last, in order, encoded. */
+/**
+ * Absolute URL with all query parameters. `params` come last, in order, encoded by RFC 3986: every server reads `%20` as a
+ * space, but not every server reads `+` as one.
+ */
 export function requestUrl(request: ApiRequest): string {
   if (request.params.length === 0) return request.url
   const hash = request.url.indexOf('#')
@@ -28,19 +32,9 @@ function pairsText(pairs: readonly (readonly [string, string])[], encode: (text:
   return pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
 }
 
-/** Percent-encoded by RFC 3986. Every server reads `%20` as a space, but not every server reads `+` as one. */
-function percentEncoded(text: string): string {
-  // Via UTF-8, because half a surrogate pair cannot be encoded.
-  return encodeURIComponent(Buffer.from(text).toString()).replace(/[!'()*]/g, percent)
-}
-
 /** Encoded as in forms (`application/x-www-form-urlencoded`): a space is `+`. */
 function formEncoded(text: string): string {
   return percentEncoded(text).replaceAll('%20', '+')
-}
-
-function percent(character: string): string {
-  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
 /** Text of the body, and its content type unless the request sets one. */

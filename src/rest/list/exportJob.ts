@@ -2,6 +2,7 @@ import { JsonDocument } from '../../json/bytes.js'
 import { compiledPath } from '../../json/path.js'
 import { retryAfterMs } from '../../model/backoff.js'
 import { RequestError, shortened } from '../../model/errors.js'
+import { uriComponent } from '../../model/percentEncoding.js'
 import {
   NotRecordedError,
   type RecordedResponse,
@@ -394,7 +395,7 @@ function jobRequest(model: JobRequest, handle: string, order: ApiRequest, { base
   const isWhole = isAbsoluteUrl(handle) && model.path.startsWith('{handle}')
   const path = isWhole
     ? model.path.replace('{handle}', () => handle)
-    : model.path.replaceAll('{handle}', () => encodeURIComponent(handle))
+    : model.path.replaceAll('{handle}', () => uriComponent(handle))
   const relative = !isWhole && handle.startsWith('/') && model.path === '{handle}'
   const base = requestUrl(order)
   const url = relative && URL.canParse(handle, base) ? new URL(handle, base).href : joinUrl(baseUrl, path)

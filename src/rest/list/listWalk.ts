@@ -138,6 +138,7 @@ export class ListWalk {
       isGuess: reader.paginator === undefined && reader.resource.endpoint.job === undefined,
       isFeed: hasToken(reader, context.window),
       selector: reader.resource.endpoint.dataSelector,
+      isMasked: reader.mask !== undefined,
     })
     const { adapt } = reader.resource.endpoint
     if (adapt !== undefined && reader.paginator !== undefined) this.#sizes = new PageSizes(adapt, reader.paginator)

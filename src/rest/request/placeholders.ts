@@ -2,6 +2,7 @@ import { compiledPath, compilePath } from '../../json/path.js'
 import { type JsonObject, type JsonValue, numberLiteral } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { DataError, shortened } from '../../model/errors.js'
+import { uriComponent } from '../../model/percentEncoding.js'
 import { remembered } from '../../model/remembered.js'
 import type { IncrementalWindow } from '../../model/source.js'
 import type { OnNull, Template, ValueTemplate } from '../document/model.js'
@@ -280,7 +281,7 @@ function hostValue(
   if (!isWhole && value.startsWith('/') && !isNoPath(value)) return value.split('/').map(encodedOnce).join('/')
   const goesOn = typeof next === 'string' && !/^[/?#:]/.test(next)
   const isPort = before.endsWith(':') && /^\d{1,5}$/.test(value)
-  if (isWhole || goesOn || isPort) return encodeURIComponent(Buffer.from(value).toString())
+  if (isWhole || goesOn || isPort) return uriComponent(value)
   throw pathError(`${JSON.stringify(shortened(value, 100))} would change the host and`, scope, path)
 }
 
@@ -294,9 +295,8 @@ export function writtenPathValue(text: string): string {
 
 /** Percent-encodes everything that would end or change a path segment, except what is already encoded. */
 function encodedOnce(value: string): string {
-  const text = Buffer.from(value).toString()
-  const hasEscapes = text.includes('%') && !/%(?![\da-f]{2})/i.test(text)
-  const encoded = encodeURIComponent(text)
+  const hasEscapes = value.includes('%') && !/%(?![\da-f]{2})/i.test(value)
+  const encoded = uriComponent(value)
   return hasEscapes ? encoded.replace(/%25(?=[\da-f]{2})/gi, '%') : encoded
 }
 

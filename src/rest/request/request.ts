@@ -137,22 +137,28 @@ function spell(container: object, key: string | number, literal: string | undefi
   setNumberLiteral(container, key, literal !== undefined && jsonNumber.test(literal) ? literal : undefined)
 }
 
+/** What a name of a header is made of (RFC 9110). */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+/** Tabs and characters of Latin-1, but no others that control. */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+function headerError(what: 'name' | 'value', text: string, { resource }: Scope, path: string): DataError {
+  const has = what === 'name' ? 'ASCII letters, digits and hyphens' : 'characters of Latin-1, and no line breaks'
+  return new DataError(
+    'placeholder',
+    `${path}: the ${what} ${JSON.stringify(shortened(text))} cannot stand in a header, which has ${has}; send it in \`params\`, or take another field`,
+    { resource, path },
+  )
+}
+
 function headers({ headers }: EndpointModel, scope: Scope): Record<string, string | null> {
   const evaluated: Record<string, string | null> = {}
   for (const { name, value, path } of headers) {
     const key = evaluateText(name, scope, path)
     const text = value === null ? null : evaluateText(value, scope, path)
     if (key === undefined || text === undefined) continue
-    if (text !== null && /[\0\r\n]|[^\0-\xff]/.test(text)) {
-      throw new DataError(
-        'placeholder',
-        `${path}: the value ${JSON.stringify(shortened(text))} cannot stand in a header`,
-        {
-          resource: scope.resource,
-          path,
-        },
-      )
-    }
+    if (!HEADER_NAME.test(key)) throw headerError('name', key, scope, path)
+    if (text !== null && !HEADER_VALUE.test(text)) throw headerError('value', text, scope, path)
     evaluated[key] = text
   }
   return evaluated

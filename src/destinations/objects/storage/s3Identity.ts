@@ -1,6 +1,7 @@
-import { awsEncoded, awsQuery, awsSigned } from '../../../model/awsSignature.js'
+import { awsQuery, awsSigned } from '../../../model/awsSignature.js'
 import { unlessStopped } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
+import { percentEncoded } from '../../../model/percentEncoding.js'
 import { reveal, Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 
@@ -80,7 +81,7 @@ export function queryText(query: Readonly<Record<string, string>>): string {
 
 /** A key as a path: percent-encodes everything but unreserved characters and `/`. */
 export function pathText(key: string): string {
-  return key.split('/').map(awsEncoded).join('/')
+  return key.split('/').map(percentEncoded).join('/')
 }
 
 function textOf(secret: Secret | string): string {
