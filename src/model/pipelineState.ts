@@ -194,7 +194,17 @@ export const PARENTS_READ_KEY = 'sluice_parents_read'
 /** The key in the state of a resource that names, by resource above it, the lists of that one that it was read with. */
 export const READ_WITH_KEY = 'sluice_read_with'
 
-const POSITION_KEYS = ['incremental', BACKFILL_KEY, PARENT_CURSORS_KEY, PARENTS_READ_KEY, READ_WITH_KEY]
+/** The key in the state of a resource for the table that its cursors were made for, if it has not the name of the resource. */
+const TABLE_KEY = 'sluice_table'
+
+/** The key in the state of a resource for tables that were taken away with its rows: its next run makes up for them. */
+const LOST_KEY = 'sluice_lost_tables'
+
+/** The key in the state of a resource for tables that lack rows of it, until it is loaded anew. */
+const LACKING_KEY = 'sluice_lacking_tables'
+
+const READING_KEYS = ['incremental', BACKFILL_KEY, PARENT_CURSORS_KEY, PARENTS_READ_KEY, READ_WITH_KEY]
+const POSITION_KEYS = [...READING_KEYS, TABLE_KEY, LOST_KEY, LACKING_KEY]
 
 /** The state without what a resource remembers of its reading: cursors, backfill, parents. Its other values stay (refresh `drop_data`). */
 export function withoutCursors(state: PipelineState, source: string, resource: string): PipelineState {
@@ -203,6 +213,60 @@ export function withoutCursors(state: PipelineState, source: string, resource: s
   if (!POSITION_KEYS.some(key => Object.hasOwn(stored, key))) return state
   return withResource(state, source, resource, values =>
     POSITION_KEYS.reduce((rest, key) => withoutMember(rest, key), values),
+  )
+}
+
+/** Whether the next run of a resource leaves out what earlier ones have read. */
+export function hasPosition(state: PipelineState, source: string, resource: string): boolean {
+  const stored = resourceObject(state, source, resource)
+  return stored !== undefined && READING_KEYS.some(key => Object.hasOwn(stored, key))
+}
+
+/** The table that the cursors of a resource were made for. Undefined if the state does not say. */
+export function cursorTable(state: PipelineState, source: string, resource: string): string | undefined {
+  const table = member(resourceObject(state, source, resource), TABLE_KEY)
+  return typeof table === 'string' ? table : undefined
+}
+
+export function withCursorTable(state: PipelineState, source: string, resource: string, table: string): PipelineState {
+  return withResource(state, source, resource, values => withMember(values, TABLE_KEY, table))
+}
+
+/** Tables in which rows of a resource are missing: `lost` with the table itself, `lacking` for good. */
+export interface MissingRows {
+  readonly lost: readonly string[]
+  readonly lacking: readonly string[]
+}
+
+export function missingRows(state: PipelineState, source: string, resource: string): MissingRows {
+  const stored = resourceObject(state, source, resource)
+  const names = (key: string): readonly string[] => {
+    const value = member(stored, key)
+    return Array.isArray(value) ? value.map(String) : []
+  }
+  return { lost: names(LOST_KEY), lacking: names(LACKING_KEY) }
+}
+
+/** The state with other tables in which rows of a resource are missing. The same state if nothing changes. */
+export function withMissingRows(
+  state: PipelineState,
+  source: string,
+  resource: string,
+  { lost, lacking }: MissingRows,
+): PipelineState {
+  const given = [
+    [LOST_KEY, lost],
+    [LACKING_KEY, lacking],
+  ] as const
+  const before = missingRows(state, source, resource)
+  const isSame = stringifyJson([...before.lost, null, ...before.lacking]) === stringifyJson([...lost, null, ...lacking])
+  if (isSame) return state
+  return withResource(state, source, resource, values =>
+    given.reduce(
+      (current, [key, names]) =>
+        names.length === 0 ? withoutMember(current, key) : withMember(current, key, [...names].sort()),
+      values,
+    ),
   )
 }
 

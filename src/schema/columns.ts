@@ -74,6 +74,12 @@ export function markSeenData(table: TableSchema): void {
   table['x-normalizer'] = { ...withoutMember(marks, 'evolve-columns-once'), 'seen-data': true }
 }
 
+/** Marks a table as holding no rows: it is gone. */
+export function unmarkSeenData(table: TableSchema): void {
+  const marks = table['x-normalizer']
+  if (isJsonObject(marks)) table['x-normalizer'] = withoutMember(marks, 'seen-data')
+}
+
 interface Patterns {
   readonly hints: readonly (readonly [hint: string, pattern: RegExp])[]
   readonly types: readonly (readonly [pattern: RegExp, type: DataType])[]

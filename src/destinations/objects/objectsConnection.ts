@@ -8,16 +8,19 @@ import { openStagingFolder } from '../duckdb/duckdbStaging.js'
 import { columnType } from '../sql/ddl.js'
 import { attemptObjects } from './dataset/attemptObjects.js'
 import { dropChanges } from './dataset/changes.js'
-import { datasetReader, type Snapshot } from './dataset/committedDataset.js'
+import { type CommittedTable, datasetReader, type Snapshot } from './dataset/committedDataset.js'
 import { clearUp, writeCommit } from './dataset/writeCommit.js'
 import type { EncodingOptions } from './format/fileEncoding.js'
 import { type Layout, microsecondsOf, segment } from './format/layout.js'
 import { filesError, filesLoad, loadFolder, newestCommit } from './objectsLoad.js'
 import { countRows, exportParquet, exportStatement, queryTables, readTable } from './readTable.js'
-import type { Storage } from './storage/storage.js'
+import { keysUnder, mapLimited, type Storage } from './storage/storage.js'
 
 /** Pipelines that this process is loading, by place and pipeline. The commit refuses other processes. */
 const held = new Set<string>()
+
+/** Requests at once. */
+const READS_AT_ONCE = 16
 
 export interface FilesSettings {
   readonly layout: Layout
@@ -42,10 +45,22 @@ export async function filesConnection(
     }
   }
 
+  const inspectedIn = async (snapshot: Snapshot, isThere: (table: CommittedTable) => Promise<boolean>) => {
+    const present = await mapLimited([...snapshot.tables.values()], READS_AT_ONCE, async table =>
+      (await isThere(table)) ? [table] : [],
+    )
+    const tables = [...present.flat(), ...(await reader.system(snapshot, 1))]
+    return new Map(
+      tables.map(({ name, columns }) => [name, new Map(columns.map(column => [column.name, inspected(column)]))]),
+    )
+  }
+
   const viewOf = (snapshot: Snapshot): CommittedView => ({
     ...connection,
     committed: (pipeline, schemaName) => reader.committed(pipeline, schemaName, snapshot),
     pipelines: () => reader.pipelines(snapshot),
+    // Whether files were removed by hand was looked at when the load began.
+    inspect: () => inspectedIn(snapshot, async () => true),
   })
 
   const connection: Connection = {
@@ -104,12 +119,8 @@ export async function filesConnection(
       }
     },
     async inspect() {
-      const tables = await explained('reading the tables', async () => {
-        const snapshot = await reader.snapshot()
-        return [...snapshot.tables.values(), ...(await reader.system(snapshot, 1))]
-      })
-      return new Map(
-        tables.map(({ name, columns }) => [name, new Map(columns.map(column => [column.name, inspected(column)]))]),
+      return await explained('reading the tables', async () =>
+        inspectedIn(await reader.snapshot(), table => hasFiles(storage, table)),
       )
     },
     async *read(query) {
@@ -148,7 +159,10 @@ export async function filesConnection(
       await explained('dropping tables', () =>
         database.exclusively(async () => {
           const snapshot = await reader.snapshot()
-          const { tables, schema, state, otherStates, loadId } = await plan(viewOf(snapshot))
+          const { tables, schema, state, otherStates, loadId } = await plan({
+            ...viewOf(snapshot),
+            inspect: () => inspectedIn(snapshot, table => hasFiles(storage, table)),
+          })
           if (snapshot.complete.has(segment(loadId))) return
           await writeCommit(storage, reader, layout, snapshot, {
             load: { loadId, pipeline: state.pipeline_name },
@@ -166,6 +180,24 @@ export async function filesConnection(
     },
   }
   return connection
+}
+
+/**
+ * Whether the files of a table are there, by its first and its last one: who removes a table by hand removes its folder.
+ * Fails if only one of them is there. A table without files has no rows.
+ */
+async function hasFiles(storage: Storage, { name, files }: CommittedTable): Promise<boolean> {
+  const ends = [files[0], files.at(-1)].flatMap(file => (file === undefined ? [] : [file.key]))
+  const missing: string[] = []
+  for (const key of new Set(ends)) if (!(await keysUnder(storage, key)).includes(key)) missing.push(key)
+  if (missing.length === 0) return true
+  const left = await mapLimited(files, READS_AT_ONCE, async ({ key }) => (await keysUnder(storage, key)).includes(key))
+  if (!left.includes(true)) return false
+  throw new DestinationError(
+    'destination',
+    `${missing[0]}, a file of table ${name}, is gone from ${storage.place}, and other files of the table are there. Put it back, or remove all files of the table: then a run loads it from the beginning`,
+    { destination: storage.place },
+  )
 }
 
 function inspected(column: ReadonlyColumn): InspectedColumn {

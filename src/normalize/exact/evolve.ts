@@ -219,8 +219,16 @@ export class Evolver {
 
   /** A root table under a list has its own keys, or belongs to another resource by chance. */
   #noteForeignTable(root: ListShape, table: TableSchema | undefined): void {
-    const { resource } = this.#shapes.schema.tables.get(root.tableName) ?? {}
+    const own = this.#shapes.schema.tables.get(root.tableName)
+    const { resource } = own ?? {}
     if (table === undefined || table.resource === resource) return
+    if (own?.write_disposition === 'replace' || table.write_disposition === 'replace') {
+      throw new SchemaError(
+        'schema',
+        `Table ${table.name} of resource ${table.resource} also gets the elements of a list in the records of ${resource}, and one of both is replaced: rows would be lost, or come again with each load. Give that resource another table_name`,
+        { table: table.name },
+      )
+    }
     this.#cells.warnOnce(
       'table_collision',
       `${root.tableName} ${table.name}`,

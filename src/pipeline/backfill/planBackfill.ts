@@ -4,6 +4,7 @@ import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import type { Connection } from '../../model/destination.js'
 import { type CursorState, cursorState } from '../../model/pipelineState.js'
 import type { IncrementalHint, Resource, Source } from '../../model/source.js'
+import { stateAfterSettling } from '../run/goneTables.js'
 import { isBeyond } from '../run/incremental/incremental.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { committedWindows, type DoneWindow, refuseOtherCut } from '../run/incremental/windowLedger.js'
@@ -134,7 +135,8 @@ const NOTHING: Stored = { backfill: undefined, done: [], cursor: undefined, atte
 
 async function readStored(setup: PipelineSetup, connection: Connection, resource: string, cut: Cut): Promise<Stored> {
   const attempts = (await connection.attempts?.read(listOf(setup, resource, cut))) ?? []
-  const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
+  const committed = await connection.committed(setup.name, setup.source.name)
+  const state = await stateAfterSettling(setup, connection, committed)
   if (state === undefined) return { ...NOTHING, attempts }
   const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, cut })
   await refuseOtherCut(connection, setup, { name: resource, cut }, backfill)

@@ -6,6 +6,7 @@ import { LoadIds } from '../../model/loadId.js'
 import type { PartitionHint, Resource, Source } from '../../model/source.js'
 import { isThere } from '../look/dataset.js'
 import { closingConnection, closingSource, underLock } from '../run/closing.js'
+import { settleGone } from '../run/goneTables.js'
 import { type DoneWindow, WindowLedger } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
@@ -113,6 +114,7 @@ export async function backfill(
       const asked = await askedRange(setup, resource, options)
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, async () => {
+        await settleGone(setup, connection, await connection.committed(setup.name, setup.source.name), { emit })
         const plan = await planBackfill(setup, asked, connection)
         const planAgain = (): Promise<BackfillPlan> => planBackfill(setup, asked, connection)
         return await loadPlanned(setup, plan, planAgain, options, {

@@ -4,6 +4,7 @@ import type { Expectations } from '../../model/expectations.js'
 import { cursorState, newState } from '../../model/pipelineState.js'
 import { scrubbedFailure } from '../../model/secrets/scrubber.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
+import { stateAfterSettling } from '../run/goneTables.js'
 import { freezeWindows } from '../run/incremental/frozenWindows.js'
 import { flattenPlan, planResources, withTableDispositions } from '../run/planResources.js'
 import { namingOf } from '../run/prepare.js'
@@ -125,7 +126,8 @@ function missingIn({ source, scrubber }: PipelineSetup): string | undefined {
 async function committedState(setup: PipelineSetup, signal: AbortSignal | undefined): Promise<Committed | undefined> {
   if (!(await isThere(setup))) return undefined
   await using connection = await setup.destination.connect(setup.datasetName, signal)
-  return await connection.committed(setup.name, setup.source.name)
+  const committed = await connection.committed(setup.name, setup.source.name)
+  return committed && { ...committed, state: await stateAfterSettling(setup, connection, committed) }
 }
 
 function emptyState({ datasetName, source, destination }: PipelineSetup) {

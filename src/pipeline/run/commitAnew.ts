@@ -10,6 +10,7 @@ import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { rebaseSchema } from '../../schema/stored/rebase.js'
 import { storedSchema } from '../look/dataset.js'
 import type { PipelineSetup } from '../setup.js'
+import { lossesByMaking } from './goneTables.js'
 import { movedBeside } from './incremental/listParts.js'
 import type { Ledger } from './incremental/windowLedger.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
@@ -46,7 +47,7 @@ export interface MadePlan {
   readonly stateOn: StateOn
 }
 
-export interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared'> {
+export interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared' | 'windows'> {
   /** The load is one of several of its pipeline, each with a window of its own. */
   readonly window: WindowToLoad | undefined
   readonly ids: LoadIds | undefined
@@ -69,9 +70,13 @@ export async function commitAnew(
   const { setup, prepared, window, onLosses } = making
   const { loadId } = made
   const committed = afterPlans(await now.committed(setup.name, setup.source.name), before)
-  const { losing, otherStates, withoutOwn } = await lossesOf(now, clearedBy(setup, made.plan))
+  const { losing, otherStates, withoutOwn } = await lossesOf(now, clearedBy(setup, made.plan, readOn(making.windows)))
   onLosses(losing)
-  const plan = losing.length === 0 ? made.plan : afterLosses(made.plan, committed?.state, { otherStates, withoutOwn })
+  const changed = await lossesByMaking(setup, now, committed, made.plan, otherStates)
+  const plan =
+    losing.length + changed.length === 0
+      ? made.plan
+      : afterLosses(made.plan, committed?.state, { otherStates: changed, withoutOwn })
   if (committed === undefined) return plan
   if (window === undefined && isOtherState(committed.state, prepared.committed?.state)) {
     // The commit recognises its own repetition by the id.
@@ -98,6 +103,13 @@ export async function commitAnew(
     committedAt: committedAt > plan.committedAt ? committedAt : plan.committedAt,
     ...(!isNewest && { laterLoadId: ids.next(committed.loadId) }),
   }
+}
+
+/** Resources of the run that left out what earlier runs have read. */
+function readOn({ byResource }: OpenLoadInput['windows']): ReadonlySet<string> {
+  const isReadOn = ([, { stored, byParent = {} }]: [string, ReturnType<typeof byResource.get> & object]): boolean =>
+    stored !== undefined || Object.keys(byParent).length > 0
+  return new Set([...byResource].filter(isReadOn).map(([name]) => name))
 }
 
 function afterLosses(

@@ -3,7 +3,7 @@ import type { CommitPlan, Connection, Load } from '../../model/destination.js'
 import { DataError, shortened } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { PipelineState } from '../../model/pipelineState.js'
-import { bumpState, type CursorState, cursorState, withCursorState } from '../../model/pipelineState.js'
+import { bumpState, type CursorState, cursorState, stateHash, withCursorState } from '../../model/pipelineState.js'
 import type { Extent, Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
@@ -35,6 +35,7 @@ import { lastWholeReceipts } from '../look/pastLoads.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
 import { ExpectationCheck } from './expectationCheck.js'
 import type { ResourceRun } from './extract.js'
+import { lackingReason, withCursorTables } from './goneTables.js'
 import type { FrozenWindows } from './incremental/frozenWindows.js'
 import {
   type Holding,
@@ -325,9 +326,15 @@ function conclude(
   const { schema } = prepared
   const { byTable: rowsByTable, discarded } = normalized
   const moved = movedFrom(input.window, resources)
+  const lacking = new Map(
+    resources.flatMap(({ planned: { resource } }) => {
+      const reason = lackingReason(prepared.state, setup.source.name, resource.name)
+      return reason === undefined ? [] : [[resource.name, reason] as const]
+    }),
+  )
   const judgements = judgeTree(
     resources,
-    { broken, moved },
+    { broken, moved, lacking },
     changedKeysOf(schema, prepared.naming, normalized.changedKeys),
   )
   const extents = extentsOf(resources, input.window !== undefined)
@@ -356,7 +363,10 @@ function conclude(
   const stateOn: StateOn = (base, there) => {
     const cursors = moveCursors(base, resources, { ...input, holdings })
     const moved = input.isReplay === true ? cursors : rememberParents(cursors, resources, judgements, input)
-    return bumpState(window === undefined ? moved : window.stateAfter(moved, setup.source.name, there))
+    const after = window === undefined ? moved : window.stateAfter(moved, setup.source.name, there)
+    if (stateHash(after) === stateHash(base)) return bumpState(after)
+    const loaded = resources.flatMap(({ planned }) => (planned.loaded ? [planned.resource] : []))
+    return bumpState(withCursorTables(after, setup.source.name, loaded, prepared.naming))
   }
   const state = stateOn(prepared.state)
   const { refreshed } = prepared
@@ -481,6 +491,8 @@ interface Doubts {
   readonly broken: ReadonlyMap<string, readonly string[]>
   /** Why a part of a list does not fit to those beside it. */
   readonly moved: ReadonlyMap<string, string>
+  /** Why rows are missing that came in earlier loads. */
+  readonly lacking: ReadonlyMap<string, string>
 }
 
 /** As far as this process knows the parts that are committed. The commit looks again where there may be others. */
@@ -499,7 +511,7 @@ function movedFrom(window: WindowToLoad | undefined, resources: readonly OpenRes
 /** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */
 function judgeTree(
   resources: readonly OpenResource[],
-  { broken, moved }: Doubts,
+  { broken, moved, lacking }: Doubts,
   changedKeys: ReturnType<typeof changedKeysOf>,
 ): ReadonlyMap<string, Judgement> {
   const judged = new Map<string, JudgedParent>()
@@ -510,7 +522,8 @@ function judgeTree(
       resourceMeter.judgement(),
     )
     const read = judgeLeftOut(stored, changes?.judgement())
-    const own = judgeMoved(judgeExpected(read, broken.get(name) ?? []), moved.get(name))
+    const list = judgeMoved(judgeExpected(read, broken.get(name) ?? []), moved.get(name))
+    const own = judgeMoved(list, lacking.get(name))
     const judgement = judgeChild(own, parent === undefined ? undefined : judged.get(parent))
     judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
   }

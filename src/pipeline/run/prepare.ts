@@ -44,18 +44,15 @@ export interface Beginning extends Committed {
 }
 
 /**
- * Schema and state at the start of a run. Warns of manual changes at the destination. A missing table or column is
- * created again with the rows that need it. Fails if the resources need something that this schema does not allow.
+ * Schema and state at the start of a run. Warns of manual changes at the destination. A missing column is
+ * created again with the rows that need it; tables that are gone were settled before. Fails if the resources need something that this schema does not allow.
  */
 export async function prepareSchema(
   setup: PipelineSetup,
   connection: Connection,
   committed: Beginning | undefined,
   roots: readonly PlannedResource[],
-  options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'> & {
-    /** The run may read a resource from the beginning again. Neither a window of a backfill nor a replay can. */
-    readonly mayReadAnew?: boolean | undefined
-  },
+  options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'>,
 ): Promise<Prepared> {
   const { source, destination } = setup
   const committedSchema = storedSchema(committed)
@@ -84,7 +81,6 @@ export async function prepareSchema(
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
-  let begunState = begun.state
   if (committed !== undefined && committed.isAhead !== true && committedSchema !== undefined) {
     const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
     const tables = committed.tables ?? (await connection.inspect())
@@ -92,9 +88,7 @@ export async function prepareSchema(
     const differences = inspectDifferences(committedSchema, tables, { caseSensitive }).filter(
       ({ table }) => !forgotten.has(table),
     )
-    const anew = readAnew(begun, options.mayReadAnew === true ? differences : [], { roots, source, naming })
-    warnOfChanges(differences, anew, options.onEvent ?? (() => {}))
-    for (const name of [...anew.values()].flat()) begunState = withoutCursors(begunState, source.name, name)
+    warnOfChanges(differences, options.onEvent ?? (() => {}))
   }
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
@@ -103,7 +97,7 @@ export async function prepareSchema(
     naming,
     ...begun,
     declared,
-    state: withSchemaName(begunState, source.name),
+    state: withSchemaName(begun.state, source.name),
     imported,
     locked,
     committed,
@@ -158,51 +152,20 @@ function tableUses(
   return uses
 }
 
-/**
- * By root table that is gone: the resources that are read from the beginning again, because their cursors are past rows that went
- * with it. A child of a resource with a cursor is not: only some of its lists would be read.
- */
-function readAnew(
-  { schema, state }: Pick<Prepared, 'schema' | 'state'>,
-  differences: readonly SchemaDifference[],
-  { roots, source, naming }: Pick<RefreshInput, 'roots' | 'source' | 'naming'>,
-): ReadonlyMap<string, readonly string[]> {
-  const missing = new Set(differences.filter(({ kind }) => kind === 'missing_table').map(({ table }) => table))
-  const anew = new Map<string, string[]>()
-  const look = ({ resource, loaded, children }: PlannedResource): void => {
-    const { name } = resource
-    const own = tablesOfResources(schema, [name], source, naming).filter(
-      table => schema.tables.get(table)?.parent === undefined,
-    )
-    const isGone = loaded && own.length > 0 && own.every(table => missing.has(table))
-    const hasCursor = withoutCursors(state, source.name, name) !== state
-    if (isGone && hasCursor) for (const table of own) anew.set(table, [...(anew.get(table) ?? []), name])
-    if (!hasCursor || isGone) children.forEach(look)
-  }
-  if (missing.size > 0) roots.forEach(look)
-  return anew
-}
-
-function warnOfChanges(
-  differences: readonly SchemaDifference[],
-  anew: ReadonlyMap<string, readonly string[]>,
-  emit: (event: RunEvent) => void,
-): void {
+function warnOfChanges(differences: readonly SchemaDifference[], emit: (event: RunEvent) => void): void {
   for (const difference of differences) {
     emit({
       type: 'warning',
       code: 'schema_changed_at_destination',
-      message: `${describeDifference(difference)}${consequence(difference, anew.get(difference.table))}`,
+      message: `${describeDifference(difference)}${consequence(difference)}`,
     })
   }
 }
 
-function consequence({ kind }: SchemaDifference, anew: readonly string[] | undefined): string {
+function consequence({ kind }: SchemaDifference): string {
   switch (kind) {
     case 'missing_table':
-      return anew === undefined
-        ? '; it is made again for the rows of this load, earlier rows are not loaded again without a full refresh'
-        : `; ${anew.join(', ')} is read from the beginning`
+      return '; it is made again'
     case 'missing_column':
       return '; it is made again when a load has rows for its table, earlier values are not loaded again without a full refresh'
     case 'not_null':

@@ -85,6 +85,7 @@ export function reportSharedTables(
     refuseOtherShares(table, sharing)
     // Where the first one replaces, the others do so too. Appended, the rows of one that replaces would come again and again.
     for (const other of rest) if (other.disposition.disposition === 'replace') refuseOtherReplace(table, owner, other)
+    if (owner.disposition.disposition === 'replace') for (const other of rest) refuseRepeated(table, owner, other)
     emit({
       type: 'warning',
       code: 'table_collision',
@@ -92,6 +93,20 @@ export function reportSharedTables(
       resource: first,
       namesResource: true,
     })
+  }
+}
+
+/** A resource with a cursor is read from the beginning in each run where another one replaces its table. */
+function refuseRepeated(table: string, owner: PlannedResource, other: PlannedResource): void {
+  if (other.resource.incremental === undefined || other.disposition.disposition === 'replace') return
+  for (const child of flattenPlan(other.children)) {
+    const { resource, loaded, disposition } = child
+    const hasOwnReading = resource.incremental !== undefined || resource.parentChanged !== undefined
+    const isKeyed = namesKey(resource.hints) || (resource.hints.mergeKey ?? []).length > 0
+    const isRepeated = disposition.disposition === 'append' || (disposition.disposition === 'merge' && !isKeyed)
+    if (!loaded || hasOwnReading || !isRepeated) continue
+    const message = `${owner.resource.name} replaces table ${table}, so ${other.resource.name} is read from the beginning in each run, and the rows of ${resource.name} would be appended again each time; merge them by a primary_key, or give ${other.resource.name} another table_name`
+    throw refused(resource, 'write_disposition', message)
   }
 }
 

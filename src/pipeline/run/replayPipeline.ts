@@ -5,6 +5,7 @@ import { DataError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
 import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 import { closingConnection, closingSource, failingAloud, underLock } from './closing.js'
+import { settleGone } from './goneTables.js'
 import { type FrozenWindows, freezeWindows } from './incremental/frozenWindows.js'
 import type { ParentsRead } from './incremental/parentChanges.js'
 import type { PartitionRange } from './incremental/partitions.js'
@@ -54,7 +55,8 @@ async function replayConnected(
   const folder = pipelineFolder(setup)
   const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.scrubber)
   try {
-    const committed = await connection.committed(setup.name, setup.source.name)
+    const stored = await connection.committed(setup.name, setup.source.name)
+    const { committed } = await settleGone(setup, connection, stored, { emit })
     const prepared = await prepareSchema(setup, connection, committed, replaying.roots, options)
     const roots = withTableDispositions(replaying.roots, prepared.naming)
     const windows = windowsOf(recorded.meta, freezeWindows(roots, prepared.state, setup.source))

@@ -24,12 +24,13 @@ import {
 import { closingConnection, closingSource, failingAloud, underLock, warningOf } from './closing.js'
 import { commitAnew, LoadedMeanwhile, type MadePlan, type Making, OutdatedSchema, TakenLoadId } from './commitAnew.js'
 import { extract } from './extract.js'
+import { settleGone } from './goneTables.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
 import { type ReadWindow, type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
 import { flattenPlan, planResources, withTableDispositions } from './planResources.js'
-import { type Beginning, type Prepared, prepareSchema } from './prepare.js'
+import { type Beginning, namingOf, type Prepared, prepareSchema, tablesOfResources } from './prepare.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
 import { keptText, type LosingPipeline, lossText } from './sharedTables.js'
 
@@ -149,12 +150,13 @@ interface Finished {
 
 async function runConnected(begun: Run & { readonly connection: Connection }): Promise<Finished> {
   const { setup, options, connection } = begun
-  const committed = begun.session?.ahead ?? (await connection.committed(setup.name, setup.source.name))
+  const { committed, isChanged } = await standingOf(begun)
   const settled = await settleCommitted(begun)
-  if (settled !== undefined) return settled
+  if (settled !== undefined && !isChanged) return settled
+  // Rows of that load are gone.
+  await settled?.forget()
   if (begun.window !== undefined) await refuseLoaded(begun, begun.window, committed?.state)
-  const mayReadAnew = begun.window === undefined
-  const prepared = await prepareSchema(setup, connection, committed, begun.roots, { ...options, mayReadAnew })
+  const prepared = await prepareSchema(setup, connection, committed, begun.roots, options)
   const roots = withTableDispositions(begun.roots, prepared.naming)
   const now = { ...begun, roots }
   if (now.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
@@ -170,6 +172,28 @@ async function runConnected(begun: Run & { readonly connection: Connection }): P
     await keepPages(now, journal, error)
     throw error
   }
+}
+
+/** What is committed. A backfill has settled tables that are gone before it planned its windows. */
+async function standingOf({
+  setup,
+  connection,
+  session,
+  roots,
+  options: { refresh },
+  emit,
+}: Run & { readonly connection: Connection }): Promise<{
+  readonly committed: Beginning | undefined
+  readonly isChanged: boolean
+}> {
+  if (session?.ahead !== undefined) return { committed: session.ahead, isChanged: false }
+  const committed = await connection.committed(setup.name, setup.source.name)
+  if (session !== undefined) return { committed, isChanged: false }
+  const loaded = flattenPlan(roots).flatMap(planned => (planned.loaded ? [planned.resource.name] : []))
+  const isDropped = (schema: ReadonlySchema, table: string): boolean =>
+    refresh === 'drop_sources' ||
+    (refresh !== undefined && tablesOfResources(schema, loaded, setup.source, namingOf(setup, schema)).includes(table))
+  return await settleGone(setup, connection, committed, { emit, isDropped })
 }
 
 /** Fails with {@link LoadedMeanwhile} if another process has loaded a part of the window. The commit of a part looks itself. */
@@ -339,11 +363,11 @@ function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record
 
 /** How to make the plan again, from what others have committed meanwhile. */
 function anewFor(
-  { setup, prepared, window, ids, onLosses }: Running & Pick<Making, 'onLosses'>,
+  { setup, prepared, windows, window, ids, onLosses }: Running & Pick<Making, 'onLosses'>,
   made: MadePlan,
 ): CommitAnew {
   const beside = window?.part === undefined ? undefined : window
-  return (now, before) => commitAnew({ setup, prepared, window: beside, ids, onLosses }, made, now, before)
+  return (now, before) => commitAnew({ setup, prepared, windows, window: beside, ids, onLosses }, made, now, before)
 }
 
 /** The load is committed: a file that cannot be written is only a warning. */

@@ -7,6 +7,7 @@ import { LOAD_ID } from '../../schema/systemTables.js'
 import { storedSchema } from '../look/dataset.js'
 import type { PipelineSetup } from '../setup.js'
 import { RECEIPTS } from '../storedReceipts.js'
+import { refused } from './planResources.js'
 
 /** A pipeline whose rows go with tables that are dropped, emptied or replaced. */
 export interface LosingPipeline {
@@ -32,27 +33,43 @@ interface Clearing {
   readonly setup: PipelineSetup
   /** Those of its resources that are loaded again, or dropped on purpose. */
   readonly known: ReadonlySet<string>
+  /** Those of them that were read from a cursor on: what they have loaded before does not come again. */
+  readonly readOn?: ReadonlySet<string> | undefined
+  /** The resource whose disposition a table has. */
+  readonly ownerOf?: ((table: string) => string | undefined) | undefined
   readonly cleared: ReadonlySet<string>
 }
 
 /** What goes with a commit, no matter who has loaded it. */
-export function clearedBy(setup: PipelineSetup, { schema, drop, truncate, tables, receipts }: CommitPlan): Clearing {
+export function clearedBy(
+  setup: PipelineSetup,
+  { schema, drop, truncate, tables, receipts }: CommitPlan,
+  readOn: ReadonlySet<string>,
+): Clearing {
   const replaced = tables
     .filter(({ disposition }) => disposition === 'replace')
     .flatMap(({ table }) => tableChain(schema, table).map(({ name }) => name))
   const known = new Set(receipts.map(({ resource }) => resource))
-  return { setup, known, cleared: new Set([...drop, ...truncate, ...replaced]) }
+  const ownerOf = (table: string): string | undefined => rootTable(schema, table)?.resource
+  return { setup, known, readOn, ownerOf, cleared: new Set([...drop, ...truncate, ...replaced]) }
 }
 
 /**
  * Who has rows in tables that are cleared: other pipelines, and other resources of this one. The receipts of the loads that
- * these rows name tell. Loads of other tools have none: there the schema tells.
+ * these rows name tell. Loads of other tools have none: there the schema tells. Rejects with a ConfigError if a resource has
+ * that was read from a cursor on in the same load.
  */
-export async function lossesOf(now: CommittedView, { setup, known, cleared }: Clearing): Promise<Losses> {
+export async function lossesOf(
+  now: CommittedView,
+  { setup, known, readOn = new Set(), ownerOf, cleared }: Clearing,
+): Promise<Losses> {
   const isOwn = new Set(setup.source.resources.map(({ name }) => name).filter(name => !known.has(name)))
   const pipelines = cleared.size === 0 ? [] : ((await now.pipelines?.()) ?? [])
-  const isAlone = pipelines.every(name => name === setup.name) && isOwn.size === 0
+  const isAlone = pipelines.every(name => name === setup.name) && isOwn.size === 0 && readOn.size === 0
   const fillers = isAlone ? [] : await fillersOf(now, cleared, pipelines)
+  for (const { pipeline, resource, table } of fillers)
+    if (pipeline === setup.name && readOn.has(resource) && ownerOf?.(table) !== resource)
+      throw readPast(setup, resource, table)
   const losing: LosingPipeline[] = []
   const otherStates: PipelineState[] = []
   let ownLosing: readonly string[] = []
@@ -71,7 +88,14 @@ export async function lossesOf(now: CommittedView, { setup, known, cleared }: Cl
   return { losing, otherStates, withoutOwn: state => bumpState(withoutCursorsOf(state, ownLosing)) }
 }
 
-function withoutCursorsOf(state: PipelineState, resources: readonly string[]): PipelineState {
+/** Nothing would bring back the rows that a resource has in a table which another one replaces. */
+function readPast({ source }: PipelineSetup, name: string, table: string): Error {
+  const resource = source.resources.find(one => one.name === name)
+  const message = `${name} has rows in table ${table}, which another resource replaces in this load, and its cursor is past them; give both the same \`write_disposition\`, or give one another table_name`
+  return resource === undefined ? new TypeError(message) : refused(resource, 'write_disposition', message)
+}
+
+export function withoutCursorsOf(state: PipelineState, resources: readonly string[]): PipelineState {
   const sources = Object.keys(state.sources ?? {})
   return sources.reduce(
     (current, source) => resources.reduce((next, resource) => withoutCursors(next, source, resource), current),
@@ -80,10 +104,12 @@ function withoutCursorsOf(state: PipelineState, resources: readonly string[]): P
 }
 
 /** A resource that has rows in a table. */
-interface Filler {
+export interface Filler {
   readonly pipeline: string
   readonly resource: string
   readonly table: string
+  /** Only a stored schema tells. */
+  readonly isBySchema?: true | undefined
 }
 
 /** Values in a condition. */
@@ -112,6 +138,43 @@ async function fillersOf(
     if (untold.size > 0) unknown.add(table)
   }
   return unknown.size === 0 ? fillers : [...fillers, ...(await fillersBySchema(now, unknown, pipelines))]
+}
+
+/**
+ * Who has filled tables that are gone: no row tells any more, but the receipts of all loads do, and for pipelines without
+ * receipts the stored schemas. `recorded`: by resource of the pipeline `own`, every table that its receipts name.
+ */
+export async function fillersOnRecord(
+  now: CommittedView,
+  tables: ReadonlySet<string>,
+  own: string,
+): Promise<{
+  readonly fillers: readonly Filler[]
+  readonly recorded: ReadonlyMap<string, ReadonlySet<string>>
+}> {
+  const recorded = new Map<string, Set<string>>()
+  const fillers = new Map<string, Filler>()
+  const withReceipts = new Set<string>()
+  if ((await now.inspect()).get(RECEIPTS)?.has('pipeline_name') === true) {
+    const where = [{ column: 'pipeline_name', operator: 'is not null' }] as const
+    const columns = ['pipeline_name', 'resource', 'rows'] as const
+    for await (const rows of now.read({ table: RECEIPTS, columns, distinct: true, where })) {
+      for (const row of rows) {
+        const [pipeline, resource] = [String(row.pipeline_name), String(row.resource)]
+        withReceipts.add(pipeline)
+        const counts = parseJson(String(row.rows))
+        for (const [table, count] of isJsonObject(counts) ? Object.entries(counts) : []) {
+          if (Number(count) <= 0) continue
+          if (pipeline === own) recorded.set(resource, (recorded.get(resource) ?? new Set()).add(table))
+          if (tables.has(table)) fillers.set(JSON.stringify([pipeline, resource, table]), { pipeline, resource, table })
+        }
+      }
+    }
+  }
+  const others = tables.size === 0 ? [] : ((await now.pipelines?.()) ?? [])
+  const untold = others.filter(pipeline => pipeline !== own && !withReceipts.has(pipeline))
+  const bySchema = untold.length === 0 ? [] : await fillersBySchema(now, tables, untold)
+  return { fillers: [...fillers.values(), ...bySchema.map(one => ({ ...one, isBySchema: true as const }))], recorded }
 }
 
 /** For each receipt of the loads that names its pipeline: the rows that it counts in the table. */
