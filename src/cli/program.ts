@@ -338,6 +338,7 @@ function commands(
     .argument('[file...]', 'pipeline files, or folders of YAML and JSON files; default: this folder')
     .option('--port <port>', 'port to listen at; default: a free one', wholeNumber)
     .option('--open', 'open the page in the browser')
+    .option('--statement-timeout <seconds>', 'stop statements of the page after so long; default: 30', wholeNumber)
     .option('--destination <url>', 'show this destination, as in duckdb:PATH')
     .option('--dataset <name>', 'show this dataset')
     .action(async (files: string[], options) => {

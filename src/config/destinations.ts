@@ -101,16 +101,19 @@ interface Whereabouts {
   readonly env: Environment
   /** Relative paths begin here. Absent: in the current folder. */
   readonly folder?: string | undefined
+  /** How long to wait for a file that another process has open. Absent: as long as the destination does by itself. */
+  readonly lockTimeoutMs?: number | undefined
 }
 
 /** Every scheme of a destination. A new destination needs one new folder and its entry here. */
 const kinds: Readonly<Record<string, DestinationKind>> = {
   duckdb: {
     form: 'duckdb:PATH',
-    open: async (path, { folder }) =>
-      (await import('../destinations/duckdb/duckdb.js')).duckdb(
-        folder === undefined || path === ':memory:' ? path : resolve(folder, path),
-      ),
+    open: async (path, { folder, lockTimeoutMs }) =>
+      (await import('../destinations/duckdb/duckdb.js')).duckdb({
+        path: folder === undefined || path === ':memory:' ? path : resolve(folder, path),
+        lockTimeoutMs,
+      }),
     pathOf: path => (path === ':memory:' ? undefined : path),
   },
   postgres: {
@@ -125,8 +128,13 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
   },
   ducklake: {
     form: 'ducklake:CATALOG',
-    open: async (rest, { env, folder }) =>
-      (await import('./ducklakeOptions.js')).ducklakeFromUrl(withAbsolutePaths(rest, folder), env, folder),
+    open: async (rest, { env, folder, lockTimeoutMs }) =>
+      (await import('./ducklakeOptions.js')).ducklakeFromUrl(
+        withAbsolutePaths(rest, folder),
+        env,
+        folder,
+        lockTimeoutMs,
+      ),
     pathOf: rest => /^(?:duckdb:|sqlite:)?((?!postgres(?:ql)?:)[^?]*?)(?:\?\w+=.*)?$/is.exec(rest)?.[1],
   },
   files: {

@@ -61,7 +61,12 @@ const ownSettings = [
  * The destination of a catalog, with settings behind a `?`, as in `lake.ducklake?data_path=s3://bucket/lake`. Relative
  * paths begin in the folder, or in the current one. Throws a ConfigError.
  */
-export function ducklakeFromUrl(text: string, env: Environment, folder: string | undefined): Destination {
+export function ducklakeFromUrl(
+  text: string,
+  env: Environment,
+  folder: string | undefined,
+  lockTimeoutMs: number | undefined,
+): Destination {
   const [, written = text, query = ''] = /^([^?]*)\?(\w+=.*)$/s.exec(text) ?? []
   const isPostgres = /^postgres(ql)?:/i.test(written)
   const [own, others] = split(query, isPostgres)
@@ -77,6 +82,7 @@ export function ducklakeFromUrl(text: string, env: Environment, folder: string |
     extensions: settings.get('extensions'),
     stagingDir: settings.get('staging_dir'),
     s3: bucketOptions(settings),
+    lockTimeoutMs,
   }
   return ducklake(folder === undefined ? options : inFolder(options, folder), env)
 }

@@ -14,6 +14,7 @@ import {
   needed,
   optionsOf,
   text,
+  wholeFromZero,
 } from '../model/optionKinds.js'
 import { SecretReference } from '../model/secrets/secret.js'
 import type { Source } from '../model/source.js'
@@ -55,6 +56,12 @@ export interface PipelineFileOptions {
   /** For pipelines that are only looked at: no secret needs to exist, not even one of the destination. */
   readonly offline?: boolean | undefined
   /**
+   * How long to wait for a database file that another process has open. Default: as long as the destination waits.
+   *
+   * @internal
+   */
+  readonly lockTimeoutMs?: number | undefined
+  /**
    * For recordings of the API: nothing is written but to the destination.
    *
    * @internal
@@ -83,6 +90,7 @@ const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', 
   cwd: filePath,
   withoutSecrets: flag,
   offline: flag,
+  lockTimeoutMs: wholeFromZero,
   recording: anything,
   budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
 })
@@ -477,17 +485,18 @@ async function destinationOf(
   const { text, secrets } = address ?? { text: '', secrets: [] }
   const former = secrets.length > 0 ? undefined : leftBehind(text, folder, cwd)
   if (former !== undefined) reading.warn('other', former)
-  return await openDestination({ text, secrets }, place(at), { env, folder })
+  return await openDestination({ text, secrets }, place(at), { env, folder, lockTimeoutMs: overrides.lockTimeoutMs })
 }
 
 /** The destination that the command line names. Its paths begin in the current folder. */
 async function commandDestination(written: string, resolver: SecretResolver, reading: Reading): Promise<Destination> {
-  const { env, cwd } = reading
+  const { env, cwd, overrides } = reading
   const place = { path: '--destination' }
   const problems = new Problems(() => place)
   const address = destinationAddress(known(written, resolver, reading), resolver, problems, [place.path])
   problems.throwIfAny()
-  return await openDestination(address ?? { text: written, secrets: [] }, place, { env, folder: cwd })
+  const where = { env, folder: cwd, lockTimeoutMs: overrides.lockTimeoutMs }
+  return await openDestination(address ?? { text: written, secrets: [] }, place, where)
 }
 
 function datasetOf({ dataset, datasetAt }: Target, resolver: SecretResolver, place: PlaceOf): string | undefined {

@@ -15,6 +15,9 @@ export interface OpenPipeline {
   readonly pipeline: Pipeline
 }
 
+/** A page waits with somebody before it. A run waits for as long as its destination does. */
+const LOOK_LOCK_TIMEOUT_MS = 300
+
 type Opened = { readonly changed: string; readonly entries: readonly (OpenPipeline | BrokenFile)[] }
 
 /**
@@ -95,7 +98,11 @@ export class OpenPipelines {
   async #read(path: string): Promise<readonly (OpenPipeline | BrokenFile)[]> {
     const file = relative(this.cwd, path) || path
     try {
-      const { pipelines, schedule } = await loadPipelineFile(file, { ...this.#overrides, withoutSecrets: true })
+      const { pipelines, schedule } = await loadPipelineFile(file, {
+        ...this.#overrides,
+        withoutSecrets: true,
+        lockTimeoutMs: LOOK_LOCK_TIMEOUT_MS,
+      })
       return pipelines.map((pipeline, index) => {
         const { name, destination, datasetName: dataset, source } = pipeline
         const resources = source.resources.map(resource => resource.name)

@@ -100,12 +100,16 @@ export const FILTER_OPERATORS = [
   'is not null',
 ] as const satisfies readonly FilterOperator[]
 
+/** Rows before the last page of a sorted table: to sort more of them, an engine sorts the whole table for each page. */
+export const FARTHEST_SORTED_ROW = 10_000
+
 /** `POST pipelines/ID/rows` */
 export interface RowsAsked {
   readonly table: string
   readonly filters?: readonly RowFilter[] | undefined
   readonly orderBy?: string | undefined
   readonly descending?: boolean | undefined
+  /** With `orderBy` at most {@link FARTHEST_SORTED_ROW}. */
   readonly offset?: number | undefined
   readonly limit?: number | undefined
 }

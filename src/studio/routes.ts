@@ -72,8 +72,14 @@ const COUNT_WITHIN_MS = 2_000
 const MOST_DOWNLOADS = 20
 const MOST_BODY_BYTES = 2 ** 22
 
+interface RouteOptions {
+  readonly clock: Clock
+  /** Statements of the page that take longer are stopped, but for downloads. */
+  readonly statementTimeoutMs: number
+}
+
 /** What the page asks for. Every answer is JSON, but for downloads and the events of a run. */
-export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): Hono {
+export function routes(pipelines: OpenPipelines, runs: LoadRuns, { clock, statementTimeoutMs }: RouteOptions): Hono {
   const app = new Hono()
   const downloads = new Map<string, DownloadAsked & { readonly pipeline: Pipeline }>()
 
@@ -120,7 +126,7 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
   app.get('/api/pipelines/:id/versions', async context => {
     const { pipeline } = await opened(context)
     const hasSchema = (await pipeline.dataset().schema()) !== undefined
-    const versions = hasSchema ? await schemaVersions(pipeline, context.req.raw.signal) : []
+    const versions = hasSchema ? await inTime(context, signal => schemaVersions(pipeline, signal)) : []
     return told(context, { versions } satisfies VersionList)
   })
 
@@ -137,19 +143,20 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
 
   app.post('/api/pipelines/:id/rows', async context => {
     const { pipeline } = await opened(context)
-    return told(context, await tableRows(pipeline, await bodyOf<RowsAsked>(context, forRows), context.req.raw.signal))
+    const asked = await bodyOf<RowsAsked>(context, forRows)
+    return told(context, await inTime(context, signal => tableRows(pipeline, asked, signal)))
   })
 
   app.get('/api/pipelines/:id/distribution', async context => {
     const { pipeline } = await opened(context)
     const [table, column] = [queried(context, 'table'), queried(context, 'column')]
-    return told(context, await distribution(pipeline, { table, column }, context.req.raw.signal))
+    return told(context, await inTime(context, signal => distribution(pipeline, { table, column }, signal)))
   })
 
   app.post('/api/pipelines/:id/trace', async context => {
     const { pipeline } = await opened(context)
     const { table, id } = await bodyOf<TraceAsked>(context, forTrace)
-    const trace = await pipeline.trace(table, { _dlt_id: id }, { signal: context.req.raw.signal })
+    const trace = await inTime(context, signal => pipeline.trace(table, { _dlt_id: id }, { signal }))
     if (trace === undefined) throw new NotFound('the row is not there any more')
     const { row: _, ...rest } = trace
     return told(context, rest)
@@ -158,14 +165,14 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
   app.post('/api/pipelines/:id/query', async context => {
     const { pipeline } = await opened(context)
     const { sql } = await bodyOf<QueryAsked>(context, forQuery)
-    return told(context, await queryRows(pipeline, sql, { signal: context.req.raw.signal }))
+    return told(context, await inTime(context, signal => queryRows(pipeline, sql, { signal })))
   })
 
   app.post('/api/pipelines/:id/downloads', async context => {
     const { pipeline } = await opened(context)
     const { sql, format } = await bodyOf<DownloadAsked>(context, forDownload)
     // A file that the browser saves cannot say what is wrong: what fails at once is said here.
-    await queryRows(pipeline, sql, { limit: 1, signal: context.req.raw.signal })
+    await inTime(context, signal => queryRows(pipeline, sql, { limit: 1, signal }))
     const ticket = randomBytes(16).toString('base64url')
     downloads.set(ticket, { pipeline, sql, format })
     for (const [oldest] of [...downloads].slice(0, Math.max(0, downloads.size - MOST_DOWNLOADS)))
@@ -182,8 +189,10 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
     const { pipeline, sql, format = 'csv' } = download
     const headers = { 'Content-Disposition': `attachment; filename="rows.${format}"` }
     if (format === 'csv') {
-      const rows = Readable.from(csvOf(pipeline, sql))
-      return sent(context, { ...headers, 'Content-Type': 'text/csv; charset=utf-8' }, rows)
+      const stop = new AbortController()
+      const rows = Readable.from(csvOf(pipeline, sql, stop.signal))
+      const about = { 'Content-Type': 'text/csv; charset=utf-8' }
+      return sent(context, { ...headers, ...about }, rows, () => stop.abort())
     }
     const { rows, bytes, remove } = await parquetFile(pipeline, sql, context.req.raw.signal)
     const about = { 'Content-Type': 'application/vnd.apache.parquet', 'Content-Length': String(bytes) }
@@ -253,6 +262,18 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, clock: Clock): 
     const asked = await bodyOf<DocumentSaved>(context, forDocument)
     return told(context, await saveDocumentText(path, relative(pipelines.cwd, path), asked, pipelines.cwd))
   })
+
+  /** What a statement comes to. One without end does not hold the database, nor whoever waits for it. */
+  async function inTime<T>(context: Context, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = AbortSignal.timeout(statementTimeoutMs)
+    try {
+      return await work(AbortSignal.any([context.req.raw.signal, limit]))
+    } catch (error) {
+      if (!limit.aborted) throw error
+      const message = `the database was stopped after ${statementTimeoutMs / 1_000} s: ask for fewer rows, or start \`sluice studio --statement-timeout\` with more seconds`
+      throw new QueryError(message, { cause: error })
+    }
+  }
 
   /** A pipeline as it is now. */
   function present(facts: PipelineFacts): PipelineFacts {
@@ -395,6 +416,8 @@ function sent(
 ): Response {
   const { outgoing } = context.env as HttpBindings
   outgoing.writeHead(200, { ...SAFE_HEADERS, 'Cache-Control': 'no-store', ...headers })
+  // A page that goes away before the first row is there ends the statement too.
+  outgoing.once('close', ended)
   streamed(body, outgoing, ended)
   return RESPONSE_ALREADY_SENT
 }
@@ -413,9 +436,9 @@ async function parquetFile(pipeline: Pipeline, sql: string, signal: AbortSignal)
   }
 }
 
-async function* csvOf(pipeline: Pipeline, sql: string): AsyncGenerator<string> {
+async function* csvOf(pipeline: Pipeline, sql: string, signal: AbortSignal): AsyncGenerator<string> {
   let isFirst = true
-  for await (const { columns, rows } of rawRows(pipeline, sql)) {
+  for await (const { columns, rows } of rawRows(pipeline, sql, { signal })) {
     const head = isFirst ? [csvLine(columns.map(({ name }) => name))] : []
     isFirst = false
     yield [...head, ...rows.map(csvLine)].map(line => `${line}\r\n`).join('')

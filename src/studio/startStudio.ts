@@ -19,6 +19,8 @@ export interface StudioOptions {
   /** Default 0: a free one. */
   readonly port?: number | undefined
   readonly clock: Clock
+  /** For each statement of the page, but for downloads. Default: 30 s. */
+  readonly statementTimeoutMs?: number | undefined
 }
 
 export interface Studio {
@@ -42,7 +44,13 @@ const TYPES: Readonly<Record<string, string>> = {
  * Serves a page on 127.0.0.1 that shows pipelines and what they loaded. Throws a ConfigError if the port is taken, a file is not
  * there, or a folder holds no pipeline.
  */
-export async function startStudio({ paths, from, port = 0, clock }: StudioOptions): Promise<Studio> {
+export async function startStudio({
+  paths,
+  from,
+  port = 0,
+  clock,
+  statementTimeoutMs = 30_000,
+}: StudioOptions): Promise<Studio> {
   const pipelines = new OpenPipelines(paths, from)
   await pipelines.begin()
   const runs = new LoadRuns(clock)
@@ -61,7 +69,7 @@ export async function startStudio({ paths, from, port = 0, clock }: StudioOption
     context.header('Content-Type', TYPES[extname(name)] ?? '')
     return context.body(text)
   })
-  app.route('/', routes(pipelines, runs, clock))
+  app.route('/', routes(pipelines, runs, { clock, statementTimeoutMs }))
   const server = createAdaptorServer({ fetch: app.fetch })
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(portError(error, { port })))

@@ -6,6 +6,7 @@ import { QueryError } from '../model/errors.js'
 import { queryBatches, queryToParquet } from '../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../pipeline/pipeline.js'
 import type { Cell, Distribution, RowFilter, RowsAsked, RowsGiven } from './pageContract.js'
+import { FARTHEST_SORTED_ROW } from './pageContract.js'
 
 /** Rows of one answer at the most. */
 const MOST_ROWS = 1_000
@@ -80,6 +81,10 @@ export async function tableRows(
   { table, ...asked }: RowsAsked,
   signal?: AbortSignal,
 ): Promise<RowsGiven> {
+  if (asked.orderBy !== undefined && (asked.offset ?? 0) > FARTHEST_SORTED_ROW)
+    throw new QueryError(
+      `sorted rows are shown up to row ${FARTHEST_SORTED_ROW}: filter them, sort the other way, or ask in SQL`,
+    )
   const { where, values } = conditions(asked.filters ?? [], await engineColumns(pipeline, table, signal))
   const order =
     asked.orderBy === undefined

@@ -63,6 +63,7 @@ interface StudioAnswer {
 export async function openStudio(
   files: Readonly<Record<string, string>>,
   paths: readonly string[] = ['.'],
+  statementTimeoutMs?: number,
 ): Promise<OpenStudio> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-studio-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
@@ -71,6 +72,7 @@ export async function openStudio(
     paths,
     from: { cwd: folder, env: { API_KEY: SECRET } },
     clock: systemClock,
+    statementTimeoutMs,
   })
   onTestFinished(() => studio.close())
   const { origin, hash } = new URL(studio.address)

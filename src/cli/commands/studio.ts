@@ -8,12 +8,14 @@ export interface StudioCommandOptions extends PipelineOverrides {
   readonly port?: number | undefined
   /** Open the page in the browser. */
   readonly open?: boolean | undefined
+  /** Seconds. */
+  readonly statementTimeout?: number | undefined
 }
 
 /** `sluice studio [FILES]`: serves a page that shows pipelines and what they loaded, until Ctrl-C. */
 export async function studioCommand(
   paths: readonly string[],
-  { port, open, destination, dataset, profile }: StudioCommandOptions,
+  { port, open, statementTimeout, destination, dataset, profile }: StudioCommandOptions,
   { terminal: { out }, signal, clock = systemClock }: CommandContext,
 ): Promise<ExitCode> {
   const { startStudio } = await import('../../studio/startStudio.js')
@@ -22,6 +24,7 @@ export async function studioCommand(
     from: { destination, dataset, profile },
     port,
     clock,
+    statementTimeoutMs: statementTimeout === undefined ? undefined : statementTimeout * 1_000,
   })
   tell(out, printable('The studio is at this address, for this machine alone; Ctrl-C ends it.'))
   out.line(studio.address)

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import type { ApiAsked, ApiFindings, DocumentFinding, PipelineFacts } from '../pageContract.js'
 import { api } from './apiClient.js'
 import { amount, Problem, useApi } from './parts.js'
@@ -19,11 +19,21 @@ type Answer =
 
 const STANDARD_BUDGET = 12
 
+/** What is asked for by a button begins where it can be answered. */
+function focused(place: HTMLElement | null): void {
+  place?.focus()
+}
+
 /** Asks the API about the file: one page of each list (check), or whether its keys are right (prove). Shows the plan, too. */
 export function ApiQuestions({ id, isChanged, onFindings, onLine }: ApiQuestionsProps) {
   const facts = useApi<PipelineFacts>(`pipelines/${id}`, isChanged)
   const [answer, setAnswer] = useState<Answer>({ state: 'none' })
   const [budget, setBudget] = useState<number>()
+  const opener = useRef<HTMLButtonElement>(null)
+  const cancel = () => {
+    setBudget(undefined)
+    opener.current?.focus()
+  }
   // A file with problems is no pipeline that could be asked about.
   if (facts.state !== 'there') return null
   const { resources } = facts.answer
@@ -46,7 +56,7 @@ export function ApiQuestions({ id, isChanged, onFindings, onLine }: ApiQuestions
         <button type="button" disabled={isOff} onClick={() => void ask({ what: 'check' })}>
           Check
         </button>
-        <button type="button" disabled={isOff} onClick={() => setBudget(STANDARD_BUDGET)}>
+        <button ref={opener} type="button" disabled={isOff} onClick={() => setBudget(STANDARD_BUDGET)}>
           Prove…
         </button>
         <button type="button" disabled={isOff} onClick={() => setAnswer({ state: 'plan' })}>
@@ -61,6 +71,9 @@ export function ApiQuestions({ id, isChanged, onFindings, onLine }: ApiQuestions
       {budget !== undefined && (
         <form
           class="bar card"
+          onKeyDown={event => {
+            if (event.key === 'Escape') cancel()
+          }}
           onSubmit={event => {
             event.preventDefault()
             void ask({ what: 'prove', budget })
@@ -73,6 +86,7 @@ export function ApiQuestions({ id, isChanged, onFindings, onLine }: ApiQuestions
               min="1"
               max="1000"
               required
+              ref={focused}
               value={budget}
               onInput={event => setBudget(Math.max(1, Number(event.currentTarget.value)))}
             />
@@ -84,7 +98,7 @@ export function ApiQuestions({ id, isChanged, onFindings, onLine }: ApiQuestions
           <button type="submit" class="main">
             Send them
           </button>
-          <button type="button" onClick={() => setBudget(undefined)}>
+          <button type="button" onClick={cancel}>
             Cancel
           </button>
         </form>

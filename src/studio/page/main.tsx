@@ -1,5 +1,5 @@
 import { render } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { PipelineFacts } from '../pageContract.js'
 import { ApiError, takeToken } from './apiClient.js'
 import { DocumentView } from './documentView.js'
@@ -47,6 +47,11 @@ function Page() {
   useEffect(() => {
     document.title = isPipeline ? `${view ?? 'loads'} · Sluice studio` : 'Sluice studio'
   }, [isPipeline, view])
+  const main = useRef<HTMLElement>(null)
+  // The link that led here may be gone: whoever has no mouse goes on where the view begins.
+  useEffect(() => {
+    if (document.activeElement === document.body) main.current?.focus()
+  }, [id, view])
   return (
     <>
       <header class="top">
@@ -54,7 +59,9 @@ function Page() {
           <img src="/assets/icon.svg" alt="" width="22" height="22" /> Sluice studio
         </a>
       </header>
-      <main>{isPipeline ? <PipelinePage key={id} id={id} view={view} rest={rest} /> : <Overview />}</main>
+      <main ref={main} tabIndex={-1}>
+        {isPipeline ? <PipelinePage key={id} id={id} view={view} rest={rest} /> : <Overview />}
+      </main>
     </>
   )
 }

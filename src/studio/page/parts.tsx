@@ -6,28 +6,52 @@ import { isNumberType } from '../../model/engineTypes.js'
 import type { Verdict } from '../../model/receipt.js'
 import type { Cell, DownloadFormat } from '../pageContract.js'
 import { DOWNLOAD_FORMATS } from '../pageContract.js'
-import { api, download } from './apiClient.js'
+import { ApiError, api, download } from './apiClient.js'
 
 export type Loaded<Answer> =
   | { readonly state: 'waiting' }
   | { readonly state: 'failed'; readonly error: Error }
   | { readonly state: 'there'; readonly answer: Answer }
 
-/** Asks for `path` whenever it, or `again`, changes. Undefined: asks for nothing. */
+/** Between two questions to a destination that another program holds. */
+const LOCKED_AGAIN_MS = 2_000
+
+/**
+ * Asks for `path` whenever it, or `again`, changes. Undefined: asks for nothing. Of a destination that another program holds, asks
+ * until it is free.
+ */
 export function useApi<Answer>(path: string | undefined, again: unknown = 0, body?: object): Loaded<Answer> {
   const [loaded, setLoaded] = useState<Loaded<Answer>>({ state: 'waiting' })
   const asked = body === undefined ? undefined : JSON.stringify(body)
   useEffect(() => {
     if (path === undefined) return
     const stop = new AbortController()
+    let later: ReturnType<typeof setTimeout> | undefined
     setLoaded(before => (before.state === 'there' ? before : { state: 'waiting' }))
-    api<Answer>(path, { signal: stop.signal, ...(body !== undefined && { method: 'POST', body }) }).then(
-      answer => stop.signal.aborted || setLoaded({ state: 'there', answer }),
-      (error: Error) => stop.signal.aborted || setLoaded({ state: 'failed', error }),
-    )
-    return () => stop.abort()
+    const ask = async (): Promise<void> => {
+      try {
+        const answer = await api<Answer>(path, {
+          signal: stop.signal,
+          ...(body !== undefined && { method: 'POST', body }),
+        })
+        if (!stop.signal.aborted) setLoaded({ state: 'there', answer })
+      } catch (error) {
+        if (stop.signal.aborted) return
+        setLoaded({ state: 'failed', error: error as Error })
+        if (isLocked(error)) later = setTimeout(ask, LOCKED_AGAIN_MS)
+      }
+    }
+    void ask()
+    return () => {
+      stop.abort()
+      clearTimeout(later)
+    }
   }, [path, again, asked])
   return loaded
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 'destination_locked'
 }
 
 interface WhenProps<Answer> {
@@ -43,7 +67,13 @@ export function When<Answer>({ of, children }: WhenProps<Answer>) {
         Loading…
       </p>
     )
-  if (of.state === 'failed') return <Problem message={of.error.message} />
+  if (of.state === 'failed')
+    return (
+      <>
+        <Problem message={of.error.message} />
+        {isLocked(of.error) && <p class="quiet">This page asks again until it is free.</p>}
+      </>
+    )
   return <>{children(of.answer)}</>
 }
 

@@ -1,3 +1,5 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import type { TraceAsked, TraceGiven } from '../pageContract.js'
 import { pathOf } from './apiClient.js'
 import { Ago, amount, useApi, VerdictBadge, When } from './parts.js'
@@ -8,19 +10,32 @@ interface RowTraceProps {
   /** The `_dlt_id` of the row. */
   readonly rowId: string
   readonly onClose: () => void
+  readonly children: ComponentChildren
 }
 
-/** Where a row comes from: its load, the receipt and, if the journal was kept, the bytes that the API sent. */
-export function RowTraceView({ id, table, rowId, onClose }: RowTraceProps) {
+/** Where a row comes from: its load, the receipt and, if the journal was kept, the bytes that the API sent. Takes the focus; Escape closes it. */
+export function RowTraceView({ id, table, rowId, onClose, children }: RowTraceProps) {
+  const place = useRef<HTMLElement>(null)
+  useEffect(() => place.current?.focus(), [])
   const trace = useApi<TraceGiven>(`pipelines/${id}/trace`, 0, { table, id: rowId } satisfies TraceAsked)
   return (
-    <section class="card" aria-label={`Where row ${rowId} comes from`} aria-live="polite">
+    <section
+      ref={place}
+      class="card"
+      tabIndex={-1}
+      aria-label={`Where row ${rowId} comes from`}
+      aria-live="polite"
+      onKeyDown={event => {
+        if (event.key === 'Escape') onClose()
+      }}
+    >
       <h3>
         Where row {rowId} comes from{' '}
         <button type="button" onClick={onClose}>
           Close
         </button>
       </h3>
+      {children}
       <When of={trace}>{given => <Trace id={id} trace={given} />}</When>
     </section>
   )

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Cell, RowsGiven, TableFacts } from '../pageContract.js'
 import { api } from './apiClient.js'
 import { amount, DownloadButtons, Grid, Problem } from './parts.js'
@@ -18,14 +18,28 @@ export function SqlConsole({ id, tables }: SqlConsoleProps) {
   const [first] = tables
   const [sql, setSql] = useState(first === undefined ? 'SELECT 1' : `SELECT * FROM ${quotedName(first.name)} LIMIT 100`)
   const [answer, setAnswer] = useState<Answer>({ state: 'none' })
+  const running = useRef<AbortController | undefined>(undefined)
+  // The database stops with the question.
+  useEffect(() => () => running.current?.abort(), [])
   const run = async () => {
+    running.current?.abort()
+    const stop = new AbortController()
+    running.current = stop
     setAnswer({ state: 'waiting' })
     try {
-      const given = await api<RowsGiven>(`pipelines/${id}/query`, { method: 'POST', body: { sql } })
-      setAnswer({ state: 'there', sql, given })
+      const given = await api<RowsGiven>(`pipelines/${id}/query`, {
+        method: 'POST',
+        body: { sql },
+        signal: stop.signal,
+      })
+      if (!stop.signal.aborted) setAnswer({ state: 'there', sql, given })
     } catch (error) {
-      setAnswer({ state: 'failed', message: (error as Error).message })
+      if (!stop.signal.aborted) setAnswer({ state: 'failed', message: (error as Error).message })
     }
+  }
+  const stop = () => {
+    running.current?.abort()
+    setAnswer({ state: 'none' })
   }
   return (
     <>
@@ -50,8 +64,17 @@ export function SqlConsole({ id, tables }: SqlConsoleProps) {
             }}
           />
         </label>
-        <button type="submit" class="main" disabled={answer.state === 'waiting'}>
-          Run
+        {/* One button at one place, so that the focus stays. */}
+        <button
+          type={answer.state === 'waiting' ? 'button' : 'submit'}
+          class="main"
+          onClick={event => {
+            if (answer.state !== 'waiting') return
+            event.preventDefault()
+            stop()
+          }}
+        >
+          {answer.state === 'waiting' ? 'Stop' : 'Run'}
         </button>
       </form>
       <div aria-live="polite">

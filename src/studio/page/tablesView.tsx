@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type {
   Cell,
   ColumnFacts,
@@ -11,7 +11,7 @@ import type {
   TableFacts,
   TableList,
 } from '../pageContract.js'
-import { FILTER_OPERATORS } from '../pageContract.js'
+import { FARTHEST_SORTED_ROW, FILTER_OPERATORS } from '../pageContract.js'
 import { api, pathOf, queryOf } from './apiClient.js'
 import { amount, CellText, DownloadButtons, Grid, Problem, useApi, When } from './parts.js'
 import { RowTraceView } from './rowTrace.js'
@@ -114,6 +114,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
   const [offset, setOffset] = useState(0)
   const [looked, setLooked] = useState<string>()
   const [traced, setTraced] = useState<Cell>(null)
+  const opener = useRef<HTMLButtonElement>(null)
   const asked: RowsAsked = {
     table: table.name,
     filters,
@@ -159,7 +160,10 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                         class="link"
                         aria-label={`trace row ${rowId}`}
                         aria-expanded={traced === rowId}
-                        onClick={() => setTraced(traced === rowId ? null : rowId)}
+                        onClick={event => {
+                          opener.current = event.currentTarget
+                          setTraced(traced === rowId ? null : rowId)
+                        }}
                       >
                         trace
                       </button>
@@ -167,6 +171,8 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                     </>
                   )
                 }
+          const tracedRow = rows.find(row => traced !== null && row[idAt] === traced)
+          const isFarthest = sorted !== undefined && offset + PAGE_ROWS > FARTHEST_SORTED_ROW
           return (
             <>
               <Grid
@@ -183,8 +189,13 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                   id={id}
                   table={table.name}
                   rowId={String(traced)}
-                  onClose={() => setTraced(null)}
-                />
+                  onClose={() => {
+                    setTraced(null)
+                    opener.current?.focus()
+                  }}
+                >
+                  {tracedRow !== undefined && <WholeRow columns={columns} row={tracedRow} />}
+                </RowTraceView>
               )}
               <div class="bar">
                 <button
@@ -197,9 +208,12 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                 <span role="status">
                   {rows.length === 0 ? 'no rows' : `rows ${amount(offset + 1)} to ${amount(offset + rows.length)}`}
                 </span>
-                <button type="button" disabled={!isCut} onClick={() => setOffset(offset + PAGE_ROWS)}>
+                <button type="button" disabled={!isCut || isFarthest} onClick={() => setOffset(offset + PAGE_ROWS)}>
                   Next
                 </button>
+                {isCut && isFarthest && (
+                  <span>Sorted rows are shown no further: filter them, sort the other way, or ask in SQL.</span>
+                )}
                 <DownloadButtons id={id} sql={`SELECT * FROM "${table.name.replaceAll('"', '""')}"`} what="the table" />
               </div>
             </>
@@ -249,6 +263,28 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
         </table>
       </div>
     </>
+  )
+}
+
+interface WholeRowProps {
+  readonly columns: RowsGiven['columns']
+  readonly row: readonly Cell[]
+}
+
+/** A row with its texts as they are, where the table cuts them. */
+function WholeRow({ columns, row }: WholeRowProps) {
+  return (
+    <details>
+      <summary>All of its values</summary>
+      <dl class="whole">
+        {columns.map(({ name }, at) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd dir="auto">{row[at] === null ? <span class="null">NULL</span> : String(row[at])}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
   )
 }
 

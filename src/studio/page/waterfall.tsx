@@ -1,3 +1,4 @@
+import { duration } from './parts.js'
 import type { DrawnRequest } from './runProgress.js'
 
 const ROW = 9
@@ -13,8 +14,7 @@ export function Waterfall({ requests }: { readonly requests: readonly DrawnReque
     <>
       <h3>Requests</h3>
       <p class="quiet">
-        The last {requests.length}: {count('good')} answered, {count('bad')} refused, {count('wait')} waits. Each line
-        says more when you point at it.
+        The last {requests.length}: {count('good')} answered, {count('bad')} refused, {count('wait')} waits.
       </p>
       <svg
         class="waterfall"
@@ -37,6 +37,35 @@ export function Waterfall({ requests }: { readonly requests: readonly DrawnReque
           </rect>
         ))}
       </svg>
+      <details>
+        <summary>Each request and wait</summary>
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col" class="number">
+                  at
+                </th>
+                <th scope="col" class="number">
+                  took
+                </th>
+                <th scope="col">resource</th>
+                <th scope="col">what</th>
+              </tr>
+            </thead>
+            <tbody>
+              {requests.map(({ number, resource, what, kind, fromMs, tookMs }) => (
+                <tr key={number}>
+                  <td class="number">{duration(fromMs)}</td>
+                  <td class="number">{duration(tookMs)}</td>
+                  <td>{resource}</td>
+                  <td class={`wraps ${kind}`}>{what}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </details>
     </>
   )
 }

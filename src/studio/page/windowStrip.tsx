@@ -24,6 +24,7 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
     ...failed.map(range => ({ range, kind: isRunning(range) ? 'running' : 'failed', why: `: ${range.reason}` })),
     ...missing.map(range => ({ range, kind: isRunning(range) ? 'running' : 'missing', why: '' })),
   ].sort((left, right) => order(left.range, right.range))
+  const drawn = windows.slice(-MOST_WINDOWS)
   return (
     <>
       <p class="quiet">
@@ -32,13 +33,36 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
         {amount(failed.length)} failed, {amount(missing.length)} missing, {amount(running.length)} of them running
         {windows.length > MOST_WINDOWS && `; the last ${amount(MOST_WINDOWS)} are drawn`}
       </p>
-      <ol class="windows" aria-label={`Windows of ${resource}`}>
-        {windows.slice(-MOST_WINDOWS).map(({ range, kind, why }) => (
-          <li key={`${range.start}`} class={kind} title={`${named(range)}: ${kind}${why}`} />
+      <div
+        class="windows"
+        role="img"
+        aria-label={`${amount(drawn.length)} windows of ${resource}, each with its state`}
+      >
+        {drawn.map(({ range, kind, why }) => (
+          <span key={`${range.start}`} class={kind} title={`${named(range)}: ${kind}${why}`} />
         ))}
-      </ol>
+      </div>
+      <details>
+        <summary>Each window of {resource}</summary>
+        <ul class="changes">
+          {drawn.map(({ range, kind, why }) => (
+            <li key={`${range.start}`}>
+              {named(range)}: <span class={STYLES[kind]}>{kind}</span>
+              {why}
+            </li>
+          ))}
+        </ul>
+      </details>
     </>
   )
+}
+
+/** As the badges of verdicts and runs. */
+const STYLES: Readonly<Record<string, string>> = {
+  done: 'complete',
+  running: 'running',
+  failed: 'failed',
+  missing: 'quiet',
 }
 
 /** Those with more digits than a number has are told as texts. */
