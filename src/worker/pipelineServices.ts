@@ -1,10 +1,13 @@
 import type { Context, ObjectContext, RestatePromise, TerminalError } from '@restatedev/restate-sdk'
 import { z } from 'zod'
+import type { NotifiedWork } from '../config/notify/notice.js'
+import { asPart, tellEnd } from '../config/notify/notifying.js'
+import type { Tell } from '../config/notify/toldWork.js'
 import { nextTime } from '../config/schedule.js'
 import { parseJson } from '../json/parse.js'
 import { stringifyJson } from '../json/write.js'
 import type { CursorRange } from '../model/cursorRange.js'
-import { type ErrorCode, RequestError, SluiceError, shortened } from '../model/errors.js'
+import { DataError, type ErrorCode, RequestError, SluiceError, shortened } from '../model/errors.js'
 import type { RunEvent } from '../model/events.js'
 import type { Verdict } from '../model/receipt.js'
 import type { CursorBound } from '../pipeline/backfill/askedRange.js'
@@ -91,6 +94,9 @@ type WindowInput = z.output<typeof windowInput>
 /** A long run is no sign of a dead worker: the engine notices that by the connection. */
 const LONGEST_ATTEMPT_MS = 7 * 24 * 3_600_000
 const LONGEST_RETRY_DELAY_MS = 600_000
+const WINDOWS_FAILED = 'windows_failed'
+/** Jobs whose last failed attempt is remembered, to tell of it where it was the last one. */
+const MOST_FAILED = 1_000
 /** The engine refuses long ones, and would ask for them again and again. */
 const LONGEST_MESSAGE = 20_000
 
@@ -160,6 +166,43 @@ export function pipelineServices(
     }
   }
 
+  const failedAttempts = new Map<string, Tell>()
+
+  function rememberFailure(job: string, tell: Tell): void {
+    failedAttempts.delete(job)
+    failedAttempts.set(job, tell)
+    for (const oldest of [...failedAttempts.keys()].slice(0, -MOST_FAILED)) failedAttempts.delete(oldest)
+  }
+
+  /** Tells once how a job ended, whatever its attempts were. An attempt that may be made again is nothing to tell of. */
+  async function tellOfJob(ctx: ObjectContext, work: NotifiedWork, error?: unknown): Promise<void> {
+    const job = ctx.request().id
+    const tell = async (): Promise<void> => {
+      const pipeline = served.get(ctx.key)?.pipeline
+      if (pipeline === undefined) return
+      // The worker that made the last attempt knows what it read.
+      const known = error === undefined ? undefined : failedAttempts.get(job)
+      failedAttempts.delete(job)
+      const failed = await (known === undefined ? tellEnd(pipeline, work, error) : known())
+      for (const event of failed) onWork({ type: 'event', job, pipeline: ctx.key, event })
+    }
+    await ctx.run('notify', tell, { maxRetryAttempts: 1 })
+  }
+
+  /** Does a job. Tells of its failure, unless somebody cancelled it. */
+  async function toldJob<T>(ctx: ObjectContext, work: NotifiedWork, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action()
+    } catch (error) {
+      const isFailure = error instanceof sdk.TerminalError && !(error instanceof sdk.CancelledError)
+      if (isFailure) {
+        const isOfWindows = error.metadata?.code === WINDOWS_FAILED
+        await tellOfJob(ctx, work, isOfWindows ? new DataError(WINDOWS_FAILED, error.message) : error)
+      }
+      throw error
+    }
+  }
+
   const listening = (ctx: Context, pipeline: string) => ({
     signal: ctx.request().attemptCompletedSignal,
     onEvent: (event: RunEvent) => onWork({ type: 'event', job: ctx.request().id, pipeline, event }),
@@ -180,7 +223,9 @@ export function pipelineServices(
             const message = `the file of ${name}, one that it imports, or the version of Sluice, has changed since the backfill was planned, or this worker has others; give all workers the same files and one version, and submit the backfill again`
             throw new sdk.TerminalError(message, { errorCode: 409 })
           }
-          const { loads } = await pipeline.backfill(resource, {
+          // How the whole ended is told by the job.
+          const part = asPart(pipeline, { only: ['incomplete', 'drift'], onFailure: () => {} })
+          const { loads } = await part.backfill(resource, {
             ...range,
             ...listening(ctx, name),
             shared: takesMany(pipeline),
@@ -201,13 +246,13 @@ export function pipelineServices(
         const { select, fullRefresh, maxPages } = parsed(runInput, input)
         const newest = () =>
           work(ctx, ctx.key, 'look', async () => (await newestLoad(servedBy(ctx.key).pipeline)) ?? null)
-        const before = await ctx.run('newest load', newest, retries)
-        const run = async (): Promise<RunFacts> => {
+        const run = async (before: RunFacts | null): Promise<RunFacts> => {
           const { pipeline } = servedBy(ctx.key)
           // The worker before may have died between its commit and its answer.
           const since = await newestLoad(pipeline)
           if (since !== undefined && since.loadId !== before?.loadId) return since
-          const { loadId, receipts } = await pipeline.run({
+          const attempt = asPart(pipeline, { onFailure: tell => rememberFailure(ctx.request().id, tell) })
+          const { loadId, receipts } = await attempt.run({
             ...listening(ctx, ctx.key),
             ...(select !== undefined && { select }),
             ...(fullRefresh === true && { refresh: 'drop_resources' }),
@@ -215,7 +260,10 @@ export function pipelineServices(
           })
           return factsOf(loadId ?? null, receipts)
         }
-        return await ctx.run('run', () => work(ctx, ctx.key, 'run', run), retries)
+        return await toldJob(ctx, 'run', async () => {
+          const before = await ctx.run('newest load', newest, retries)
+          return await ctx.run('run', () => work(ctx, ctx.key, 'run', () => run(before)), retries)
+        })
       },
 
       backfill: async (ctx: ObjectContext, input: unknown): Promise<BackfillFacts> => {
@@ -237,8 +285,12 @@ export function pipelineServices(
             parallel: takesMany(pipeline) ? (parallel ?? USUAL_PARALLEL) : 1,
           }
         }
-        const planned = await ctx.run('plan', () => work(ctx, ctx.key, `plan ${resource}`, plan), retries)
-        return await loadAll(ctx, planned)
+        const facts = await toldJob(ctx, 'backfill', async () => {
+          const planned = await ctx.run('plan', () => work(ctx, ctx.key, `plan ${resource}`, plan), retries)
+          return await loadAll(ctx, planned)
+        })
+        await tellOfJob(ctx, 'backfill')
+        return facts
       },
 
       /** Sets, changes or ends the schedule. The same one again changes nothing. */
@@ -302,7 +354,7 @@ export function pipelineServices(
     if (failures.length > 0) {
       const [first] = failures
       const message = `${failures.length} of ${planned.length} windows failed; the others are committed, and the same backfill loads what is missing. The first: ${first}`
-      throw new sdk.TerminalError(message)
+      throw new sdk.TerminalError(message, { metadata: { code: WINDOWS_FAILED } })
     }
     return {
       windows: done.reduce((sum, one) => sum + one.windows, 0),

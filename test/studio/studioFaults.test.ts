@@ -316,12 +316,10 @@ async function grown(path: string): Promise<void> {
       `INSERT INTO shops_dataset.shops BY NAME
       SELECT
         250 + i AS id,
-        'shop ' || i AS name,
         'city ' || i % 100 AS city,
         i % 50 / 10 AS rating,
-        TIMESTAMPTZ '2024-01-01' + to_seconds(i) AS opened,
         '1' AS _dlt_load_id,
-        'row ' || i AS _dlt_id
+        'made' AS _dlt_id
       FROM range(10000000) AS given(i)`,
     )
   } finally {

@@ -243,6 +243,12 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
         if (values === null || values.x < 0 || values.x + values.width > width + 1) found.push('Data: values are cut')
       }
       found.push(...(await faultsOf(page, title)))
+      if (title !== 'Data') continue
+      await page.getByRole('link', { name: 'Ask in SQL' }).click()
+      await page.getByLabel('One statement').fill('SELECT city, count(*) AS n FROM shops GROUP BY city')
+      await page.keyboard.press('Control+Enter')
+      await page.locator('.bars').waitFor()
+      found.push(...(await faultsOf(page, 'Ask in SQL')))
     }
     expect(found).toEqual([])
     expect(problems).toEqual([])
@@ -263,6 +269,7 @@ async function view(page: Page, title: string): Promise<void> {
 
 /** What axe finds against WCAG 2.1 A and AA, and whether the page is wider than the screen. */
 async function faultsOf(page: Page, where: string): Promise<readonly string[]> {
+  await page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
   await page.evaluate(axe)
   const violations = await page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<{ violations: Violation[] }> } }

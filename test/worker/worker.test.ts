@@ -1,9 +1,13 @@
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { loadPipelineFile } from '../../src/index.js'
+import { loadPipelineFile, type Notice } from '../../src/index.js'
+import { RestateServer } from '../../src/worker/restateServer.js'
+import { startWorker } from '../../src/worker/startWorker.js'
 import { startPostgres } from '../destinations/postgresServer.js'
+import { testApi } from '../pipeline/api.js'
 import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
 import { ENCODERS, traces } from '../security/spellings.js'
 import { freePort, type Restate, root, startRestate, startWorkerOf, startWorkerProcess } from './restate.js'
@@ -57,6 +61,103 @@ resources:
   - { name: shops, primary_key: id, write_disposition: append, endpoint: { data_selector: items } }
 `,
   )
+
+describe('notices of a job', () => {
+  /** A worker of this process, whose attempts follow each other soon. */
+  async function quickWorker(file: string): Promise<void> {
+    const started = await startWorker({
+      files: [join(restate.folder, file)],
+      server: new RestateServer(restate.admin),
+      attempts: 3,
+      retryDelayMs: 20,
+      now: 0,
+    })
+    onTestFinished(() => started.close())
+  }
+
+  async function receiver() {
+    const bodies: string[] = []
+    const { url } = await testApi(async (_, request) => {
+      bodies.push(await text(request))
+      return { json: {} }
+    })
+    return { url, notices: () => bodies.map(body => JSON.parse(body) as Notice) }
+  }
+
+  const everything = (url: string): string =>
+    `notify: [{ on: [failure, incomplete, drift, success], webhook: ${url} }]\n`
+
+  it('of a run are one, whatever its attempts: that it failed, with what the last attempt read', async () => {
+    const hook = await receiver()
+    let requests = 0
+    const url = await jsonApi((query, response) => {
+      requests += 1
+      if (query.get('offset') === '0') return shopPage(query)
+      response.writeHead(500).end()
+      return undefined
+    })
+    const file = await shops('failing', url, everything(hook.url))
+    const retry = 'client:\n  retry: { attempts: 1 }'
+    const path = join(restate.folder, file)
+    await writeFile(path, (await readFile(path, 'utf8')).replace('client:', retry))
+    await quickWorker(file)
+    expect(await restate.sluice('submit', file, '--wait')).toMatchObject({ exitCode: 1 })
+    expect(requests).toBeGreaterThanOrEqual(3)
+    expect(hook.notices()).toMatchObject([
+      { work: 'run', occasions: ['failure'], error: { code: 'http_status', message: expect.stringContaining('500') } },
+    ])
+  })
+
+  it('of a run that a later attempt does are one: that it succeeded', async () => {
+    const hook = await receiver()
+    let requests = 0
+    const url = await jsonApi((query, response) => {
+      requests += 1
+      if (requests > 1) return shopPage(query)
+      response.writeHead(500).end()
+      return undefined
+    })
+    const file = await shops('recovering', url, everything(hook.url))
+    const path = join(restate.folder, file)
+    const retry = 'client:\n  retry: { attempts: 1 }'
+    await writeFile(path, (await readFile(path, 'utf8')).replace('client:', retry))
+    await quickWorker(file)
+    expect(await restate.sluice('submit', file, '--wait')).toMatchObject({ exitCode: 0 })
+    expect(hook.notices()).toMatchObject([{ work: 'run', occasions: ['success'] }])
+  })
+
+  it('of a backfill are one, whatever its windows are', async () => {
+    const hook = await receiver()
+    const broken = { is: true }
+    const url = await jsonApi((query, response) => {
+      const from = Number(query.get('from'))
+      if (from < 4 || !broken.is) return [{ id: from }]
+      response.writeHead(403).end()
+      return undefined
+    })
+    const file = await pipelineFile(
+      'parts',
+      `${everything(hook.url)}client: { base_url: ${url}, paginator: single_page }
+resources:
+  - name: parts
+    primary_key: id
+    write_disposition: append
+    endpoint:
+      data_selector: $
+      incremental: { cursor_path: id, initial_value: 0, start_param: from, end_param: to, window: { step: 2 } }
+`,
+    )
+    await quickWorker(file)
+    const backfill = ['submit', file, '--backfill', 'parts', '--to', '8', '--wait']
+    expect(await restate.sluice(...backfill)).toMatchObject({ exitCode: 1 })
+    expect(hook.notices()).toMatchObject([
+      { work: 'backfill', occasions: ['failure'], error: { code: 'windows_failed' } },
+    ])
+    broken.is = false
+    expect(await restate.sluice(...backfill)).toMatchObject({ exitCode: 0 })
+    expect(hook.notices().slice(1)).toMatchObject([{ work: 'backfill', occasions: ['success'], error: null }])
+  })
+})
 
 it('keeps a secret out of logs and of all that the server knows', async () => {
   const key = `k!'()*~"\\%41&<>+/=?#:;ü日本-0815e`

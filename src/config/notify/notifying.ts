@@ -14,11 +14,12 @@ import {
   wordOf,
 } from '../../model/optionKinds.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
+import type { RunWarning } from '../../pipeline/setup.js'
 import { processEnvironment } from '../environment.js'
 import type { NotifiedWork } from './notice.js'
 import type { Notification, NotifyOptions, Receiver, Settings } from './notification.js'
 import { LONGEST_NOTIFYING_SECONDS, OCCASIONS } from './occasions.js'
-import type { Asked, Told } from './toldWork.js'
+import type { Asked, Telling, Told, ToldPart } from './toldWork.js'
 
 const duration = optionKind(
   'an ISO 8601 duration, as in PT2H',
@@ -85,7 +86,7 @@ export function incoherence({ command = [], webhook, secret, lateAfter, on }: No
 }
 
 /** Who is told of the work of a pipeline. */
-const receivers = new WeakMap<Pipeline, (signal?: AbortSignal) => Promise<readonly (string | undefined)[]>>()
+const tellings = new WeakMap<Pipeline, Telling>()
 
 /**
  * Sends a notice to everybody who is told of a pipeline's work, whatever they wait for: it says that it is a test. Gives what
@@ -95,23 +96,44 @@ export async function testNotifications(
   made: Pipeline,
   signal?: AbortSignal,
 ): Promise<readonly (string | undefined)[]> {
-  return (await receivers.get(made)?.(signal)) ?? []
+  const telling = tellings.get(made)
+  if (telling === undefined) return []
+  const { toldTest } = await import('./toldWork.js')
+  return await toldTest(telling, signal)
+}
+
+/** The same pipeline, whose work is an attempt at, or a part of, something that others are told of. */
+export function asPart(told: Pipeline, part: ToldPart): Pipeline {
+  const telling = tellings.get(told)
+  return telling === undefined ? told : tellingPipeline(telling, part)
+}
+
+/** Tells everybody who is told of a pipeline's work how some of it ended. Gives the notifications that failed. */
+export async function tellEnd(told: Pipeline, work: NotifiedWork, error?: unknown): Promise<readonly RunWarning[]> {
+  const telling = tellings.get(told)
+  if (telling === undefined) return []
+  const { toldEnd } = await import('./toldWork.js')
+  return await toldEnd(telling, { work, error })
 }
 
 /** {@link notifying} without checks. */
-export function announced(made: Pipeline, notifications: readonly Receiver[], settings: Settings): Pipeline {
-  if (notifications.length === 0) return made
+export function announced(made: Pipeline, receivers: readonly Receiver[], settings: Settings): Pipeline {
+  return receivers.length === 0 ? made : tellingPipeline({ made, receivers, settings }, {})
+}
+
+function tellingPipeline(telling: Telling, part: ToldPart): Pipeline {
+  const { made, receivers, settings } = telling
   const tell = async <Result>(
     work: NotifiedWork,
     asked: Asked | undefined,
     start: (listening: EventListener<RunEvent>) => Promise<Result>,
   ): Promise<Told<Result>> => {
     const { toldWork } = await import('./toldWork.js')
-    return await toldWork(made, notifications, settings, { work, asked, start })
+    return await toldWork(telling, { work, asked, part, start })
   }
   const told: Pipeline = {
     ...made,
-    with: changes => announced(made.with(changes), notifications, settings),
+    with: changes => tellingPipeline({ made: made.with(changes), receivers, settings }, part),
     async run(options) {
       const { result, failed } = await tell('run', options, onEvent => made.run({ ...options, onEvent }))
       return { ...result, warnings: [...result.warnings, ...failed] }
@@ -126,9 +148,6 @@ export function announced(made: Pipeline, notifications: readonly Receiver[], se
       return (await tell('backfill', options, start)).result
     },
   }
-  receivers.set(told, async signal => {
-    const { toldTest } = await import('./toldWork.js')
-    return await toldTest(made, notifications, settings, signal)
-  })
+  tellings.set(told, telling)
   return told
 }

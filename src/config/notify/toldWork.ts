@@ -25,40 +25,42 @@ export interface Told<Result> {
   readonly failed: readonly RunWarning[]
 }
 
+/** Who is told, of the work of which pipeline. */
+export interface Telling {
+  readonly made: Pipeline
+  readonly receivers: readonly Receiver[]
+  readonly settings: Settings
+}
+
+/** What a piece of work is to those who are told. */
+export interface ToldPart {
+  /** Only these are told of. Default: all that a receiver wants to know. */
+  readonly only?: readonly Occasion[] | undefined
+  /** Hears how to tell of a failure, in place of the receivers: another attempt may succeed. */
+  readonly onFailure?: ((tell: Tell) => void) | undefined
+}
+
+/** Tells every receiver, and gives what went wrong with that. */
+export type Tell = () => Promise<readonly RunWarning[]>
+
 /** Does the work, and then tells the receivers how it went. Rejects as the work does, and for no other reason. */
 export async function toldWork<Result>(
-  made: Pipeline,
-  notifications: readonly Receiver[],
-  settings: Settings,
+  telling: Telling,
   {
     work,
     asked = {},
+    part = {},
     start,
   }: {
     readonly work: NotifiedWork
     readonly asked: Asked | undefined
+    readonly part?: ToldPart | undefined
     readonly start: (listening: EventListener<RunEvent>) => Promise<Result>
   },
 ): Promise<Told<Result>> {
   const hearing = new Hearing()
   const { onEvent, signal } = asked
-  const conclude = async (error?: unknown): Promise<readonly RunWarning[]> => {
-    const about = aboutNow(made, work)
-    const scrubber = scrubberOf(made)
-    const failures = await Promise.all(
-      notifications.map((one, index) =>
-        tellOne(one, { ...settings, made, hearing, about, error, signal, scrubber }).catch((failure: unknown) => {
-          const reason = failure instanceof Error ? failure.message : String(failure)
-          return `notify[${index}]: ${reason}; the work itself is not affected`
-        }),
-      ),
-    )
-    return failures.flatMap(message => {
-      if (message === undefined) return []
-      const warning = { type: 'warning', code: 'notify_failed', message } as const
-      return [scrubbed(warning, scrubber)]
-    })
-  }
+  const conclude = (error?: unknown) => toldEnd(telling, { work, hearing, error, signal, only: part.only })
   const listen = (event: RunEvent): void => {
     hearing.hear(event)
     onEvent?.(event)
@@ -68,12 +70,49 @@ export async function toldWork<Result>(
     result = await start(listen)
   } catch (error) {
     // Who stopped the work knows.
-    if (!(error instanceof AbortError)) for (const warning of await conclude(error)) onEvent?.(warning)
+    if (error instanceof AbortError) throw error
+    // An attempt that ended has no signal any more.
+    if (part.onFailure !== undefined) part.onFailure(() => toldEnd(telling, { work, hearing, error }))
+    else for (const warning of await conclude(error)) onEvent?.(warning)
     throw error
   }
   const failed = await conclude()
   for (const warning of failed) onEvent?.(warning)
   return { result, failed }
+}
+
+interface WorkEnd {
+  readonly work: NotifiedWork
+  readonly hearing?: Hearing
+  /** Why it failed. */
+  readonly error?: unknown
+  readonly signal?: AbortSignal | undefined
+  readonly only?: readonly Occasion[] | undefined
+}
+
+/** Tells the receivers how some work ended. Gives the notifications that failed. */
+export async function toldEnd(
+  { made, receivers, settings }: Telling,
+  { hearing = new Hearing(), work, error, signal, only }: WorkEnd,
+): Promise<readonly RunWarning[]> {
+  const about = aboutNow(made, work)
+  const scrubber = scrubberOf(made)
+  const failures = await Promise.all(
+    receivers.map((one, index) => {
+      const { on = DEFAULT_OCCASIONS } = one
+      const wanted = only === undefined ? one : { ...one, on: on.filter(occasion => only.includes(occasion)) }
+      const conclusion = { ...settings, made, hearing, about, error, signal, scrubber }
+      return tellOne(wanted, conclusion).catch((failure: unknown) => {
+        const reason = failure instanceof Error ? failure.message : String(failure)
+        return `notify[${index}]: ${reason}; the work itself is not affected`
+      })
+    }),
+  )
+  return failures.flatMap(message => {
+    if (message === undefined) return []
+    const warning = { type: 'warning', code: 'notify_failed', message } as const
+    return [scrubbed(warning, scrubber)]
+  })
 }
 
 function aboutNow(made: Pipeline, work: NotifiedWork): Omit<NoticeAbout, 'occasions'> {
@@ -89,9 +128,7 @@ function aboutNow(made: Pipeline, work: NotifiedWork): Omit<NoticeAbout, 'occasi
 
 /** Tells every receiver, whatever it waits for, that this is a test. Gives what went wrong, for each. */
 export async function toldTest(
-  made: Pipeline,
-  receivers: readonly Receiver[],
-  settings: Settings,
+  { made, receivers, settings }: Telling,
   asked?: AbortSignal,
 ): Promise<readonly (string | undefined)[]> {
   const scrubber = scrubberOf(made)
