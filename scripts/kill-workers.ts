@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
-import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,6 +22,7 @@ import { RestateServer, SERVICES } from '../src/worker/restateServer.js'
 import { seeded } from '../test/reliability/chance.js'
 import { contents } from '../test/reliability/contents.js'
 import { freePort } from '../test/worker/restate.js'
+import { startBalancer } from './workerBalancer.js'
 
 const MOST_KILLS = Number(process.argv[2] ?? 100)
 const SEED = Number(process.argv[3] ?? 18)
@@ -48,7 +49,7 @@ await chmod(folder, 0o755)
 const url = await api()
 const postgres = await startPostgres()
 const restate = await startRestate()
-const balancer = await startBalancer()
+const balancer = await startBalancer(2)
 await Promise.all(['calm', 'lake'].map(name => writeFiles(name)))
 const workers = [await startWorker(0), await startWorker(1)]
 const server = new RestateServer(restate.admin)
@@ -347,27 +348,6 @@ async function startPostgres(): Promise<Killable & { readonly url: string }> {
   await client.query('CREATE DATABASE lake')
   await client.end()
   return { ...running, url: `${address}/lake` }
-}
-
-async function startBalancer() {
-  const ports = [await freePort(), await freePort()]
-  let turn = 0
-  const tcp = createTcpServer(client => {
-    // A worker that is away gives its turn to the other one.
-    const first = turn++
-    const attempt = (tries: number): void => {
-      const upstream = connect(ports[(first + tries) % ports.length] ?? 0, '127.0.0.1')
-      upstream.once('connect', () => client.pipe(upstream).pipe(client))
-      upstream.once('error', () => (tries < ports.length && !client.destroyed ? attempt(tries + 1) : client.destroy()))
-      client.once('close', () => upstream.destroy())
-      upstream.once('close', hadError => hadError || client.destroy())
-    }
-    client.on('error', () => {})
-    attempt(0)
-  })
-  await new Promise<void>(resolve => tcp.listen(0, '127.0.0.1', resolve))
-  const { port } = tcp.address() as AddressInfo
-  return { ports, url: `http://127.0.0.1:${port}`, close: () => tcp.close() }
 }
 
 async function api(): Promise<string> {

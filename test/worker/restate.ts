@@ -66,11 +66,12 @@ export function startWorkerProcess(restate: Restate, ...args: readonly string[])
   return startWorkerOf(main, restate, ...args)
 }
 
-/** The worker of another build. */
+/** The worker of another build. Extensions of DuckDB are passed on. */
 export function startWorkerOf(script: string, restate: Restate, ...args: readonly string[]): WorkerProcess {
+  const { SLUICE_DUCKDB_EXTENSIONS, NODE_OPTIONS = '' } = process.env
   const child = spawn(process.execPath, [script, 'worker', ...args, '--restate', restate.admin], {
     cwd: restate.folder,
-    env: { PATH: process.env.PATH ?? '' },
+    env: { PATH: process.env.PATH ?? '', ...(SLUICE_DUCKDB_EXTENSIONS && { SLUICE_DUCKDB_EXTENSIONS, NODE_OPTIONS }) },
   })
   let output = ''
   const waiting = new Set<() => void>()
