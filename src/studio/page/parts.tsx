@@ -185,6 +185,21 @@ export function CellText({ value }: { readonly value: Cell }) {
   )
 }
 
+interface ScrolledProps {
+  readonly label: string
+  readonly children: ComponentChildren
+}
+
+/** What may be wider than the screen. Whoever has no mouse scrolls it by keys. */
+export function Scrolled({ label, children }: ScrolledProps) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll what has the focus
+    <section class="scroll" aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  )
+}
+
 interface GridProps {
   readonly label: string
   readonly columns: readonly { readonly name: string; readonly type: string }[]
@@ -200,8 +215,7 @@ export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) 
   const direction = (name: string) =>
     sorted?.column === name ? (sorted.descending ? ('descending' as const) : ('ascending' as const)) : undefined
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
-    <section class="scroll" aria-label={label} tabIndex={0}>
+    <Scrolled label={label}>
       <table class="grid">
         <thead>
           <tr>
@@ -235,6 +249,6 @@ export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) 
         </tbody>
       </table>
       {rows.length === 0 && <p class="quiet">No rows.</p>}
-    </section>
+    </Scrolled>
   )
 }

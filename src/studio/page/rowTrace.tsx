@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import type { TraceAsked, TraceGiven } from '../pageContract.js'
 import { pathOf } from './apiClient.js'
-import { Ago, amount, useApi, VerdictBadge, When } from './parts.js'
+import { Ago, amount, Scrolled, useApi, VerdictBadge, When } from './parts.js'
 
 interface RowTraceProps {
   readonly id: string
@@ -109,7 +109,7 @@ function Journal({ journal }: { readonly journal: TraceGiven['journal'] }) {
             <code>{record.path}</code>, bytes {record.start} to {record.end} of <code>{journal.path}</code>
           </p>
           {differing.length > 0 && <p class="quiet">The row has other values of {differing.join(', ')}.</p>}
-          <div class="scroll">
+          <Scrolled label={`Values in answer ${answer}`}>
             <table>
               <thead>
                 <tr>
@@ -136,7 +136,7 @@ function Journal({ journal }: { readonly journal: TraceGiven['journal'] }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scrolled>
         </div>
       ))}
       <p class="quiet">

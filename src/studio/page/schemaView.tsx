@@ -1,5 +1,5 @@
 import type { SchemaDrift, TableFacts, TableList, VersionList } from '../pageContract.js'
-import { Ago, amount, useApi, When } from './parts.js'
+import { Ago, amount, Scrolled, useApi, When } from './parts.js'
 
 /** The tables with their parents, keys and contracts, what drifted, and what each version of the schema changed. */
 export function SchemaView({ id }: { readonly id: string }) {
@@ -60,7 +60,7 @@ function Contracts({ tables }: { readonly tables: readonly TableFacts[] }) {
   if (strict.length === 0)
     return <p class="quiet">Every table evolves: new tables, columns and types are added as they come.</p>
   return (
-    <div class="scroll">
+    <Scrolled label="Contracts">
       <table>
         <thead>
           <tr>
@@ -85,7 +85,7 @@ function Contracts({ tables }: { readonly tables: readonly TableFacts[] }) {
       {strict.length < tables.length && (
         <p class="quiet">{amount(tables.length - strict.length)} other tables evolve.</p>
       )}
-    </div>
+    </Scrolled>
   )
 }
 
@@ -142,8 +142,7 @@ function Diagram({ tables }: { readonly tables: readonly TableFacts[] }) {
   const width = Math.max(...boxes.map(({ x }) => x + WIDTH)) + 2
   const height = Math.max(...boxes.map(box => box.y + box.height)) + 2
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
-    <section class="scroll" aria-label="Diagram of the tables" tabIndex={0}>
+    <Scrolled label="Diagram of the tables">
       <svg class="diagram" width={width} height={height} role="img" aria-label={described(tables)}>
         {boxes.map(({ table, x, y }) => {
           const parent = boxes.find(box => box.table.name === table.parent)
@@ -179,7 +178,7 @@ function Diagram({ tables }: { readonly tables: readonly TableFacts[] }) {
         ))}
       </svg>
       <p class="quiet">● primary key, ! never NULL</p>
-    </section>
+    </Scrolled>
   )
 }
 

@@ -1,4 +1,4 @@
-import { duration } from './parts.js'
+import { duration, Scrolled } from './parts.js'
 import type { DrawnRequest } from './runProgress.js'
 
 const ROW = 9
@@ -39,7 +39,7 @@ export function Waterfall({ requests }: { readonly requests: readonly DrawnReque
       </svg>
       <details>
         <summary>Each request and wait</summary>
-        <div class="scroll">
+        <Scrolled label="Requests and waits">
           <table>
             <thead>
               <tr>
@@ -64,7 +64,7 @@ export function Waterfall({ requests }: { readonly requests: readonly DrawnReque
               ))}
             </tbody>
           </table>
-        </div>
+        </Scrolled>
       </details>
     </>
   )
