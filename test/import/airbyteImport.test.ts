@@ -966,6 +966,15 @@ test.each<[what: string, url: string, base: string]>([
   expect([made.stops, made.client.base_url]).toEqual([[], base])
 })
 
+test.each(["''.__class__.__mro__", "{}['__proto__']"])(
+  'what leads out of an expression is an open point: %s',
+  async expression => {
+    const made = await imported(manifest({ requester: { url_base: `https://a.example/{{ ${expression} }}` } }))
+    expect(made.text).not.toContain('None')
+    expect(made.leftOut.length + made.stops.length).toBeGreaterThan(0)
+  },
+)
+
 test('an option that signs requests is set, also in a header', async () => {
   const made = await imported(
     manifest({

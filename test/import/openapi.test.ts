@@ -388,6 +388,7 @@ describe('what is no list', () => {
       { '/x': { get: { responses: { 200: { $ref: 'https://a.example.com/x.yaml#/a' } } } } },
       /outside the document, which is not fetched/,
     ],
+    ['a file for the whole path', { '/x': { $ref: 'file:///etc/passwd' } }, /file:\/\/\/etc\/passwd.*is not fetched/],
     ['a file', { '/x': { get: answer({ $ref: '../secret.yaml#/a' }) } }, /outside the document, which is not fetched/],
     ['a change', { '/x': { post: answer(ORDERS) } }, /change data/],
   ]

@@ -298,6 +298,7 @@ function memberOf(object: Raw, key: string | number): Raw {
   }
   if (object.kind === 'known') {
     const { value } = object
+    if (typeof key === 'string' && key.startsWith('__')) throw new Unsayable(`\`${key}\`, which Airbyte refuses`)
     if (typeof value === 'object' && value !== null && Object.hasOwn(value, key)) {
       const found: unknown = (value as Record<string | number, unknown>)[key]
       return found instanceof SettingInside ? found.setting : known(found)

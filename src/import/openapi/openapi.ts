@@ -47,12 +47,16 @@ export function importDocument(
   const isWanted = (path: string, own: readonly string[]) =>
     (tags.length === 0 || own.some(tag => tags.includes(tag))) &&
     (paths.length === 0 || paths.some(start => path.startsWith(start)))
-  const { read, writing } = operationsOf(root, schemas, isWanted)
-  if (read.length === 0 && writing.size === 0) {
+  const { read, writing, outside } = operationsOf(root, schemas, isWanted)
+  if (read.length === 0 && writing.size === 0 && outside.length === 0) {
     return { pipelines: [], leftOut: [{ what: 'the document', why: nothingWanted(root, tags, paths) }] }
   }
   const placed = (place: string) => ({ path: place, line: lineOf(keysOf(place)) })
-  const leftOut: LeftOut[] = []
+  const leftOut: LeftOut[] = outside.map(({ path, reference }) => ({
+    what: path,
+    place: placed(`paths.${path}`),
+    why: `it refers to ${JSON.stringify(reference.slice(0, 100))}, which is not in the document, and is not fetched; bundle the document into one file`,
+  }))
   const lists: Listed[] = []
   for (const operation of read) {
     const why = operation.isDeprecated ? 'it is deprecated' : undefined

@@ -52,6 +52,8 @@ interface Operations {
   readonly read: readonly Operation[]
   /** How many operations of each method change data. */
   readonly writing: ReadonlyMap<string, number>
+  /** Paths that stand in another file, or nowhere. */
+  readonly outside: readonly { readonly path: string; readonly reference: string }[]
 }
 
 const WRITING = ['post', 'put', 'patch', 'delete']
@@ -64,10 +66,13 @@ export function operationsOf(
 ) {
   const read: Operation[] = []
   const writing = new Map<string, number>()
+  const outside: Operations['outside'][number][] = []
   const paths = { ...membersOf(root.paths), ...membersOf(root['x-ms-paths']) }
   for (const [path, raw] of Object.entries(paths)) {
     if (!path.startsWith('/')) continue
-    const item = schemas.object(raw)
+    const { value, missing } = schemas.follow(raw)
+    if (missing !== undefined && isWanted(path, [])) outside.push({ path, reference: missing })
+    const item = membersOf(value)
     for (const method of ['get', ...WRITING]) {
       const operation = membersOf(item[method])
       if (item[method] === undefined || !isWanted(path, tagsOf(operation))) continue
@@ -79,7 +84,7 @@ export function operationsOf(
       }
     }
   }
-  return { read, writing } satisfies Operations
+  return { read, writing, outside } satisfies Operations
 }
 
 /** A POST that says by its name that it reads. */
