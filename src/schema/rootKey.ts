@@ -39,25 +39,29 @@ function circle(table: string): SchemaError {
 }
 
 /**
- * Configures the normaliser to copy the id of a root row into its nested rows, in the cases where dlt does. The source
+ * Configures the normaliser to copy the ids of root rows into their nested rows, in the cases where dlt does. The source
  * asks for it; or it leaves this open and the merge strategy needs it; or a nested table already has the column. Nested
  * and system tables are skipped.
  */
-export function propagateRootKey(schema: Schema, table: TableSchema): void {
-  if (table.parent !== undefined || table.name.startsWith(SYSTEM_PREFIX) || !wantsRootKey(schema, table)) return
+export function propagateRootKeys(schema: Schema, tables: Iterable<TableSchema>): void {
   const config = normalizerConfig(schema)
   const propagation = objectMember(config, 'propagation') ?? {}
-  const tables = objectMember(propagation, 'tables') ?? {}
-  const rowKey = [...table.columns.values()].find(column => column.row_key === true)?.name
-  const carrying = rowKey ?? hintedName(schema, 'row_key')
+  const known = objectMember(propagation, 'tables') ?? {}
   const carriedAs = hintedName(schema, 'root_key')
-  const known = objectMember(tables, table.name)
-  // Copying what is there takes as long as there are tables, for each of them.
-  if (known !== undefined && member(known, carrying) === carriedAs) return
-  const carried = { ...known, [carrying]: carriedAs }
+  const changed: [table: string, columns: JsonObject][] = []
+  for (const table of tables) {
+    if (table.parent !== undefined || table.name.startsWith(SYSTEM_PREFIX) || !wantsRootKey(schema, table)) continue
+    const rowKey = [...table.columns.values()].find(column => column.row_key === true)?.name
+    const carrying = rowKey ?? hintedName(schema, 'row_key')
+    const before = objectMember(known, table.name)
+    if (before !== undefined && member(before, carrying) === carriedAs) continue
+    changed.push([table.name, { ...before, [carrying]: carriedAs }])
+  }
+  // Copying what is there takes as long as there are tables.
+  if (changed.length === 0) return
   setNormalizerConfig(schema, {
     ...config,
-    propagation: { ...propagation, tables: { ...tables, [table.name]: carried } },
+    propagation: { ...propagation, tables: { ...known, ...Object.fromEntries(changed) } },
   })
 }
 

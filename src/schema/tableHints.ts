@@ -6,7 +6,7 @@ import type { DispositionHint, TableHints } from '../model/source.js'
 import { isComplete } from './columns.js'
 import { allowColumnsOnce, evolvesColumnsOnce, isNewTable, resolveContract } from './contracts.js'
 import type { Naming } from './naming.js'
-import { propagateRootKey } from './rootKey.js'
+import { propagateRootKeys } from './rootKey.js'
 import { type ColumnSchema, needsPrimaryKey, type Schema, type TableSchema } from './schemaTypes.js'
 
 /** The hints of one resource, to be applied to the schema. */
@@ -92,7 +92,7 @@ function updateTable(schema: Schema, name: string, given: HintsOfResource, updat
   if (wasNew && resolveContract(schema, name).columns !== 'evolve') allowColumnsOnce(table)
   if (update.parent === undefined) {
     checkKeys(table, given)
-    propagateRootKey(schema, table)
+    propagateRootKeys(schema, [table])
   }
   return table
 }

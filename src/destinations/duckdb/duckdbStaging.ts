@@ -6,6 +6,7 @@ import { type ParquetColumn, type ParquetEncoder, parquetEncoder } from '../parq
 import { columnType, freeName } from '../sql/ddl.js'
 import type { StagedTable } from '../sql/sqlSession.js'
 import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
+import { type DistinctValues, distinctValues } from './distinctValues.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { type VectorMemory, vectorMemory } from './vectorMemory.js'
 
@@ -68,6 +69,8 @@ interface TableFiles {
   rootRuns: TableFiles | undefined
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
   readonly vectors: VectorMemory
+  /** Undefined before the first row. */
+  distinct: DistinctValues | undefined
   amount: StagedAmount
   /** Settles after the last write. */
   tail: Promise<void>
@@ -108,6 +111,8 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       const timezone = schema?.columns.get(name)?.timezone
       table.columns.set(name, { name: `c${table.columns.size}`, source: name, dataType, timezone })
     }
+    table.distinct ??= distinctValues(schema)
+    table.distinct.add(batch)
     const pieces: Uint8Array[] = []
     if (table.current === undefined) {
       const path = join(folder, `${files++}.parquet`)
@@ -186,6 +191,7 @@ function newTable(): TableFiles {
     rootRuns: undefined,
     current: undefined,
     vectors: vectorMemory(),
+    distinct: undefined,
     amount: { rows: 0, bytes: 0, rowBytes: 0, batchBytes: 0, vectorBytes: 0 },
     tail: Promise.resolve(),
   }
@@ -237,7 +243,8 @@ function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: Re
   const stored = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
   const paths = files.map(({ path }) => path)
   const size = files.length === table.files.length ? table.amount : undefined
-  return { ...relationOf(paths, stored, schema), paths, stored, amount: table.amount, size }
+  const distinct = table.distinct?.names
+  return { ...relationOf(paths, stored, schema), paths, stored, amount: table.amount, size, distinct }
 }
 
 /** Staged rows of one table, from several loads: files with the same columns are one relation. */

@@ -35,6 +35,7 @@ export async function hasDuplicates(
   staged: StagedTable,
   columns: readonly string[],
 ): Promise<boolean> {
+  if (columns.some(name => staged.distinct?.has(name) === true)) return false
   const key = columns.map(session.dialect.identifier).join(', ')
   return await hasRow(session, `SELECT 1 FROM ${staged.relation} AS r GROUP BY ${key} HAVING count(*) > 1`)
 }

@@ -58,6 +58,8 @@ export interface StagedTable {
   readonly ordinal: string
   /** How much there is, if the staging knows. */
   readonly size?: StagedSize | undefined
+  /** Columns in which every row certainly has another value, and none is null. There may be more of them. */
+  readonly distinct?: ReadonlySet<string> | undefined
   /** `rootRuns` of all batches, if they had them. */
   readonly rootRuns?: StagedTable | undefined
 }

@@ -28,7 +28,7 @@ import {
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
 import type { Naming } from '../../schema/naming.js'
-import { propagateRootKey } from '../../schema/rootKey.js'
+import { propagateRootKeys } from '../../schema/rootKey.js'
 import type { Schema } from '../../schema/schemaTypes.js'
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
 import { lastWholeReceipts } from '../look/pastLoads.js'
@@ -391,7 +391,7 @@ function conclude(
   if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers, stateOn }
   if (storesState) ensureStateTable(schema, prepared.naming)
   // New nested tables may carry root ids that their root table did not have before.
-  for (const table of schema.tables.values()) propagateRootKey(schema, table)
+  propagateRootKeys(schema, schema.tables.values())
   bumpVersionFrom(prepared.declared, schema)
   return {
     receipts,

@@ -30,12 +30,17 @@ export function planResources(
   for (const name of select ?? []) checkSelected(source, name)
   const isLoaded = (resource: Resource): boolean =>
     select === undefined ? resource.selected : select.includes(resource.name)
+  const below = new Map<string, Resource[]>()
+  for (const resource of source.resources) {
+    if (resource.parent === undefined) continue
+    const siblings = below.get(resource.parent)
+    if (siblings === undefined) below.set(resource.parent, [resource])
+    else siblings.push(resource)
+  }
   const plan = (resource: Resource): PlannedResource | undefined => {
     const loaded = isLoaded(resource)
     const disposition = options.disposition ?? resource.hints.writeDisposition ?? { disposition: 'append' }
-    const children = source.resources
-      .filter(child => child.parent === resource.name)
-      .flatMap(child => plan(child) ?? [])
+    const children = (below.get(resource.name) ?? []).flatMap(child => plan(child) ?? [])
     if (!loaded && children.length === 0) return undefined
     if (loaded) {
       refuseDeletes(source, destination, resource, disposition, options.disposition !== undefined)
@@ -271,7 +276,7 @@ export function keyNamesParent(source: Source, resource: Resource): boolean {
 }
 
 export function parentOf({ resources }: Source, { parent }: Resource): Resource | undefined {
-  return resources.find(({ name }) => name === parent)
+  return parent === undefined ? undefined : resources.find(({ name }) => name === parent)
 }
 
 /** The error for a setting that a resource cannot have. `key` is the key of the document to change. */

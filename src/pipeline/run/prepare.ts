@@ -9,7 +9,7 @@ import { describeDifference, inspectDifferences, type SchemaDifference } from '.
 import type { LockedTables } from '../../schema/export/schemaLock.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../../schema/naming.js'
 import { refuseCircles, rootTable } from '../../schema/rootKey.js'
-import type { ReadonlySchema, Schema } from '../../schema/schemaTypes.js'
+import type { ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { cloneSchema, newSchema, setSourceHints } from '../../schema/stored/document.js'
 import { refuseUnknown, type TableUse } from '../../schema/stored/unknown.js'
 import { storedSchema } from '../look/dataset.js'
@@ -136,13 +136,20 @@ function tableUses(
   naming: Naming,
   roots: readonly PlannedResource[],
 ): ReadonlyMap<string, TableUse> {
+  const rootsOf = new Map<string, ReadonlyTable[]>()
+  for (const table of schema.tables.values()) {
+    if (table.resource === undefined || table.parent !== undefined) continue
+    const known = rootsOf.get(table.resource)
+    if (known === undefined) rootsOf.set(table.resource, [table])
+    else known.push(table)
+  }
   const uses = new Map<string, TableUse>()
   for (const { resource, loaded, disposition } of flattenPlan(roots)) {
     if (!loaded) continue
     const { tableName = resource.name } = resource.hints
     const own = { merges: disposition.disposition === 'merge', givesStrategy: disposition.strategy !== undefined }
-    for (const table of schema.tables.values()) {
-      if (table.resource !== resource.name || table.parent !== undefined || uses.has(table.name)) continue
+    for (const table of rootsOf.get(resource.name) ?? []) {
+      if (uses.has(table.name)) continue
       // A nested table with its own keys is a root table of the resource, with its own disposition.
       const other = { merges: table.write_disposition === 'merge', givesStrategy: false }
       uses.set(table.name, typeof tableName === 'function' ? own : other)

@@ -51,14 +51,14 @@ export function tablePlans(
   judged: Judged,
 ): readonly TablePlan[] {
   const loaded = new Map(resources.filter(({ planned }) => planned.loaded).map(one => [one.planned.resource.name, one]))
+  const filled = new Set([...rowsByTable].filter(([, rows]) => rows > 0).map(([name]) => rootTable(schema, name)))
   const plans: TablePlan[] = []
   for (const table of schema.tables.values()) {
     if (table.parent !== undefined || table.resource === undefined || table.name.startsWith('_dlt')) continue
     const opened = loaded.get(table.resource)
-    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootTable(schema, name) === table)
     const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
     const deletes = !judged.isReplay && opened?.planned.resource.deletes !== undefined && hasSeenData(table)
-    if (!hasRows && !replaces && !deletes) continue
+    if (!filled.has(table) && !replaces && !deletes) continue
     plans.push(tablePlan(schema, table, opened, judged))
   }
   return plans

@@ -7,7 +7,7 @@ import { sha3Base64 } from '../../model/cursors/boundaryHashes.js'
 import { SchemaError } from '../../model/errors.js'
 import { setSchemaContract } from '../contracts.js'
 import type { Naming } from '../naming.js'
-import { propagateRootKey, refuseCircles, setNormalizerConfig } from '../rootKey.js'
+import { propagateRootKeys, refuseCircles, setNormalizerConfig } from '../rootKey.js'
 import type {
   ColumnSchema,
   ContractMode,
@@ -75,7 +75,7 @@ export function setSourceHints(
   })
   schema.settings = withoutMember(schema.settings, 'schema_contract')
   if (hints.schemaContract !== undefined) setSchemaContract(schema, hints.schemaContract)
-  for (const table of schema.tables.values()) propagateRootKey(schema, table)
+  propagateRootKeys(schema, schema.tables.values())
 }
 
 function defaultHints(naming: Naming): JsonObject {

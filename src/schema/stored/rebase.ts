@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isJsonObject, type JsonObject, type JsonValue, member, setMember } from '../../json/value.js'
 import { resolveContract } from '../contracts.js'
-import { lineage, propagateRootKey } from '../rootKey.js'
+import { lineage, propagateRootKeys } from '../rootKey.js'
 import type {
   ColumnSchema,
   ReadonlyColumn,
@@ -53,7 +53,7 @@ export function rebaseSchema(change: SchemaChange, committed: ReadonlySchema): R
     const column = changeColumns({ before: known?.columns, after: table.columns, isWritten }, there.columns)
     if (column !== undefined) return { conflict: `${name}.${column}` }
   }
-  for (const table of merged.tables.values()) propagateRootKey(merged, table)
+  propagateRootKeys(merged, merged.tables.values())
   bumpVersion(merged)
   return { schema: merged }
 }
