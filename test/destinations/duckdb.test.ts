@@ -153,7 +153,7 @@ describe('a killed process', () => {
       })
     }
     expect(outcomes).toEqual(new Set([false, true]))
-  }, 60_000)
+  }, 240_000)
 })
 
 describe('a file that cannot be used', () => {

@@ -140,7 +140,9 @@ describe('rows that are put in while others arrive', () => {
     })
   })
 
-  test('may be wide where the program around has little memory for DuckDB: its limit stays', async () => {
+  test('may be wide where the program around has little memory for DuckDB: its limit stays', {
+    timeout: 180_000,
+  }, async () => {
     const path = freshPath()
     const instance = await DuckDBInstance.fromCache(path)
     const other = await instance.connect()
