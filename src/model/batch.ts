@@ -25,7 +25,7 @@ export interface Column {
 
 /**
  * Rows of one table, column by column. Columns with no value in any row may be left out. Copy what you keep: the buffers
- * are reused once the promise of `stage` has settled.
+ * are reused once the promise of `stage` has settled. `new Uint8Array(values)` copies; `values.slice()` does not where it is a Buffer.
  */
 export interface ColumnBatch {
   readonly table: string

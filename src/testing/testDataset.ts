@@ -131,7 +131,16 @@ export async function stageRecords(
       )
       const areNested = load.rowId !== undefined && schema.tables.get(table)?.parent !== undefined
       await stage(areNested ? { ...batch, rootRuns: rootRuns(table, some, start) } : batch, schema)
+      overwrite(batch)
     }
+  }
+}
+
+/** As a run does: the buffers of a batch are reused once it is staged. */
+function overwrite({ columns }: ColumnBatch): void {
+  for (const { values, validity } of columns) {
+    values.fill(0xff)
+    validity?.fill(0)
   }
 }
 

@@ -910,6 +910,18 @@ describe('a slip of the document', () => {
       'paging.cursor',
     ],
     ['a link and no header', { type: 'header_link' }, { next: '/things?p=2' }, 'next'],
+    [
+      'the nearest of several places',
+      { type: 'cursor', cursor_path: 'meta.nextCursor' },
+      { meta: { next_cursor: 'c' }, debug: { next_cursor: 'd' } },
+      'meta.next_cursor',
+    ],
+    [
+      'the place that lies least deep',
+      { type: 'cursor', cursor_path: 'nextCursor' },
+      { next_cursor: 'c', facets: { brand: { next_cursor: 'd' } } },
+      'next_cursor',
+    ],
   ])('is told with the place: %s', async (_what, paginator, body, place) => {
     const list = reading([json({ data: page(1), ...body })], { data_selector: 'data', paginator })
     await expect(list).rejects.toMatchObject({

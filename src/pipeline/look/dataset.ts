@@ -274,7 +274,8 @@ export async function* queryBatches(
 ): AsyncGenerator<QueryBatch> {
   try {
     await using connection = await connectToAsk(place, statement, signal)
-    if (connection.query === undefined) throw cannot(place, 'does not support SQL')
+    if (connection.query === undefined)
+      throw cannot(place, 'does not support SQL; `table(…).rows()` and `sluice show` read it')
     yield* connection.query(statement)
   } catch (error) {
     throw scrubbedFailure(stoppedBy(signal, error), place.scrubber)

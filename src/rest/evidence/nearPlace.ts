@@ -9,9 +9,12 @@ const DEEPEST = 4
 /** Shorter names are like too many others. */
 const SHORTEST = 5
 
-/** The place outside the lists of an answer whose name is most like the last one of a path. It may be empty. */
+/**
+ * The place outside the lists of an answer whose name is most like the last one of a path, nearest to it. The place may
+ * hold nothing.
+ */
 export function nearPlace(document: JsonDocument, path: string): string | undefined {
-  const places = new Map([...membersOf(document)].map(({ key, place }) => [key, place]))
+  const places = nearestFirst([...membersOf(document)], path)
   const near = nearMiss(lastName(path), places.keys())
   return near === undefined ? undefined : places.get(near)
 }
@@ -30,13 +33,24 @@ export function filledNearPlace(
   const filled = document === undefined ? [] : [...membersOf(document)].filter(({ isFilled }) => isFilled)
   const places = new Map([
     ...Object.entries(headers).flatMap(([key, value]) => (value.trim() === '' ? [] : [[key, key] as const])),
-    ...filled.map(({ key, place }) => [key, place] as const),
+    ...nearestFirst(filled, path),
   ])
   const near = nearMiss(
     name,
     [...places.keys()].filter(({ length }) => length >= SHORTEST),
   )
   return near === undefined ? undefined : places.get(near)
+}
+
+/** One place for each name: that beside the place of the path, or else the one that lies least deep. */
+function nearestFirst(members: readonly Member[], path: string): ReadonlyMap<string, string> {
+  const above = parentOf(path)
+  const farness = ({ place, depth }: Member): number => (parentOf(place) === above ? -1 : depth)
+  return new Map([...members].sort((one, other) => farness(other) - farness(one)).map(({ key, place }) => [key, place]))
+}
+
+function parentOf(path: string): string {
+  return path.replace(/^\$\.?/, '').replace(/[^.\]]*\]?$/, '')
 }
 
 function lastName(path: string): string {
@@ -46,6 +60,8 @@ function lastName(path: string): string {
 interface Member {
   readonly key: string
   readonly place: string
+  /** Names above it. */
+  readonly depth: number
   readonly isFilled: boolean
 }
 
@@ -57,7 +73,7 @@ function* membersOf(document: JsonDocument): Generator<Member> {
       if (left-- <= 0) return
       const kind = document.kind(span)
       const isFilled = (kind === 'string' && span.end - span.start > 2) || kind === 'number'
-      yield { key, place: pathOfKeys([...above, key]), isFilled }
+      yield { key, place: pathOfKeys([...above, key]), depth: above.length, isFilled }
       if (kind === 'object' && above.length < DEEPEST) yield* within(span, [...above, key])
     }
   }

@@ -80,13 +80,13 @@ async function reportedToPeople(
   const receipts: Receipt[] = []
   const progress = verbose ? eventLog(err, context.now) : progressView(err, context.now)
   const startedMs = context.now()
-  let destination = ''
+  let place = { destination: '', dataset: '' }
   let profile: string | undefined
   let result: RunResult
   try {
     result = await start(event => {
       if (event.type === 'run_started') {
-        destination = `${event.destination}, dataset ${event.dataset}`
+        place = event
         profile = event.profile
       }
       if (event.type === 'resource_finished') receipts.push(event.receipt)
@@ -111,8 +111,14 @@ async function reportedToPeople(
     return
   }
   const rows = Object.values(result.rows).reduce((sum, count) => sum + count, 0)
-  tellDone(out, printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
-  const ask = question(result, { ...called, profile }, context.typedAs)
+  tellDone(
+    out,
+    printable(
+      `Load ${result.loadId} committed: ${amount(rows)} ${rows === 1 ? 'row' : 'rows'} into ${place.destination}, dataset ${place.dataset} (${took}).`,
+    ),
+  )
+  const isGone = place.destination === 'duckdb::memory:'
+  const ask = isGone ? undefined : question(result, { ...called, profile }, context.typedAs)
   if (ask !== undefined) tell(out, printable(ask))
 }
 
@@ -123,17 +129,14 @@ interface Called extends PipelineOverrides {
   readonly pipeline?: string | undefined
 }
 
-/**
- * The command that asks the new rows, as a person would type it. Undefined if there are none, if they are gone, or if it
- * would show a credential.
- */
+/** The command that asks the new rows, as a person would type it. Undefined if there are none, or if it would show a credential. */
 function question(
   { rows }: RunResult,
   { file, destination, dataset, pipeline, profile }: Called,
   typedAs: string,
 ): string | undefined {
   const [table] = Object.entries(rows).find(([name, count]) => count > 0 && /^[a-z_][a-z0-9_]*$/.test(name)) ?? []
-  if (table === undefined || destination === 'duckdb::memory:') return undefined
+  if (table === undefined) return undefined
   if (destination !== undefined && redactUrl(destination) !== destination) return undefined
   const flags = Object.entries({ destination, dataset, profile, pipeline }).map(([name, value]) =>
     value === undefined ? '' : ` --${name} ${shellWord(value)}`,
