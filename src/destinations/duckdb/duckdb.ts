@@ -47,12 +47,13 @@ export function duckdb(target: string | DuckdbOptions): Destination {
   checkOptions(needed(forDuckdb), options)
   const { path, stagingDir, lockTimeoutMs = 5_000 }: DuckdbOptions = options
   const name = path === MEMORY ? 'duckdb::memory:' : `duckdb:${basename(path)}`
+  const place = path === MEMORY ? `${MEMORY}${memories++}` : resolve(path)
   let memory: Promise<Database> | undefined
   return {
     name,
     localPath: path === MEMORY ? undefined : resolve(path),
     capabilities: duckdbCapabilities,
-    place: path === MEMORY ? `${MEMORY}${memories++}` : resolve(path),
+    place,
     async exists() {
       if (path === MEMORY) return memory !== undefined
       const { isThere } = await import('./database.js')
@@ -66,7 +67,10 @@ export function duckdb(target: string | DuckdbOptions): Destination {
         const staging = resolve(stagingDir ?? `${path}.staging`)
         return duckdbConnection(await openDatabase(path, { lockTimeoutMs, signal }), dataset, () => staging, signal)
       }
-      memory ??= openMemory(`${MEMORY}${memories++}`)
+      memory ??= openMemory(place).catch(error => {
+        memory = undefined
+        throw error
+      })
       // A database in memory ends with the destination. Closing it here would lose the rows.
       const staging = (): string | Promise<string> => stagingDir ?? mkdtemp(join(tmpdir(), 'sluice-staging-'))
       return duckdbConnection({ ...(await memory), close: async () => {} }, dataset, staging, signal)

@@ -174,8 +174,11 @@ export function duckdbConnection(
       )
     },
     async [Symbol.asyncDispose]() {
-      for (const load of loads.keys()) await load.abort()
-      await database.close()
+      try {
+        for (const load of loads.keys()) await load.abort()
+      } finally {
+        await database.close()
+      }
     },
   }
 }

@@ -130,8 +130,9 @@ export function signInOf(
 
 type Fields = readonly (readonly [string, string | Secret])[]
 
-/** As RFC 8628 has them for servers that do not say. */
+/** The default of RFC 8628, for servers that do not say. */
 const POLL_SECONDS = 5
+/** For servers that do not say when the code ends, which RFC 8628 asks of them. */
 const DEVICE_SECONDS = 600
 
 const NO_REFRESH_TOKEN =
