@@ -183,6 +183,21 @@ describe.each(['DuckDB', 'Postgres'])('rows that are merged into %s', engine => 
   const open = places[engine] as () => Promise<Place>
   const MERGED = { write_disposition: 'merge', primary_key: 'id' }
 
+  test('do not come again in a run that appends them, and come again in one that replaces', async () => {
+    const { make, gone } = await scene(open)
+    const merged = (): Pipeline => make([{ name: 'a', ...MERGED }])
+    await ran(merged())
+    await gone('a__tags')
+    expect((await ran(merged(), { writeDisposition: 'append' })).verdicts).toEqual({ a: 'unproven' })
+    expect(await count(merged(), 'a')).toBe(3)
+    expect((await ran(merged())).verdicts).toEqual({ a: 'complete' })
+    const appended = (): Pipeline => make([{ name: 'b' }])
+    await ran(appended())
+    await gone('b__tags')
+    expect((await ran(appended(), { writeDisposition: 'replace' })).verdicts).toEqual({ b: 'complete' })
+    for (const table of ['a', 'a__tags', 'b', 'b__tags']) expect(await count(appended(), table), table).toBe(3)
+  })
+
   test('come again with a nested table, with a child, and with a parent that are gone', async () => {
     const { make, gone } = await scene(open)
     const of = (): Pipeline =>

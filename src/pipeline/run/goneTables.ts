@@ -13,7 +13,7 @@ import {
   withMissingRows,
   withoutCursors,
 } from '../../model/pipelineState.js'
-import type { Resource } from '../../model/source.js'
+import type { DispositionHint, Resource } from '../../model/source.js'
 import { hasSeenData, unmarkSeenData } from '../../schema/columns.js'
 import { inspectDifferences } from '../../schema/export/differences.js'
 import type { Naming } from '../../schema/naming.js'
@@ -36,7 +36,13 @@ interface SettlingOptions {
   readonly emit: (event: RunEvent) => void
   /** Whether the run drops the table anyway: then there is nothing to tell. */
   readonly isDropped?: ((schema: ReadonlySchema, table: string) => boolean) | undefined
+  /** How the run writes the rows of a resource. Default: as the document says. */
+  readonly dispositionOf?: DispositionOf | undefined
 }
+
+type DispositionOf = (resource: Resource) => DispositionHint | undefined
+
+const asDeclared: DispositionOf = ({ hints }) => hints.writeDisposition
 
 /**
  * What a run begins with, after tables that are gone were settled: somebody has dropped them, so that cursors are ahead of
@@ -48,15 +54,16 @@ export async function settleGone(
   setup: PipelineSetup,
   connection: Connection,
   committed: Committed | undefined,
-  { emit, isDropped = () => false }: SettlingOptions,
+  { emit, isDropped = () => false, dispositionOf = asDeclared }: SettlingOptions,
 ): Promise<Standing> {
   const tables = committed === undefined ? undefined : (committed.tables ?? (await connection.inspect()))
   const begun = committed === undefined ? undefined : { ...committed, tables }
-  if ((await settlingOf(setup, connection, begun)) === undefined) return { committed: begun, isChanged: false }
+  if ((await settlingOf(setup, connection, begun, dispositionOf)) === undefined)
+    return { committed: begun, isChanged: false }
   let messages: Settling['messages'] = []
   await connection.drop(async now => {
     const there = await now.committed(setup.name, setup.source.name)
-    const settling = await settlingOf(setup, now, there)
+    const settling = await settlingOf(setup, now, there, dispositionOf)
     const schema = settling?.schema ?? cloneSchema(storedSchema(there) as Schema)
     messages = (settling?.messages ?? []).filter(({ table }) => table === undefined || !isDropped(schema, table))
     ensureStateTable(schema, namingOf(setup, schema))
@@ -97,6 +104,7 @@ async function settlingOf(
   setup: PipelineSetup,
   now: CommittedView,
   committed: Committed | undefined,
+  dispositionOf: DispositionOf = asDeclared,
 ): Promise<Settling | undefined> {
   const stored = storedSchema(committed)
   if (committed === undefined || stored === undefined) return undefined
@@ -111,7 +119,8 @@ async function settlingOf(
     .filter(name => gone.has(rootTable(stored, name)?.name ?? ''))
   const before = stateOf(setup, committed)
   const taken = new Set([...gone, ...leftover])
-  const own = new OwnResources(setup, stored, name => present.has(spelled(name)) && !taken.has(name), before)
+  const isThere = (name: string): boolean => present.has(spelled(name)) && !taken.has(name)
+  const own = new OwnResources({ setup, schema: stored, state: before, isThere, dispositionOf })
   if (taken.size === 0 && !own.mayLack()) return undefined
   const fillers = await fillersOnRecord(now, taken, setup.name)
   const { state, told } = own.settled(taken, fillers.recorded)
@@ -211,13 +220,21 @@ class OwnResources {
   readonly #naming: Naming
   readonly #isThere: (table: string) => boolean
   readonly #state: PipelineState
+  readonly #dispositionOf: DispositionOf
 
-  constructor(setup: PipelineSetup, schema: ReadonlySchema, isThere: (table: string) => boolean, state: PipelineState) {
-    this.#setup = setup
-    this.#schema = schema
-    this.#naming = namingOf(setup, schema)
-    this.#isThere = isThere
-    this.#state = state
+  constructor(before: {
+    readonly setup: PipelineSetup
+    readonly schema: ReadonlySchema
+    readonly state: PipelineState
+    readonly isThere: (table: string) => boolean
+    readonly dispositionOf: DispositionOf
+  }) {
+    this.#setup = before.setup
+    this.#schema = before.schema
+    this.#naming = namingOf(before.setup, before.schema)
+    this.#isThere = before.isThere
+    this.#state = before.state
+    this.#dispositionOf = before.dispositionOf
   }
 
   /** Whether there is something to look after, although no table is gone. */
@@ -382,8 +399,9 @@ class OwnResources {
 
   /** Whether records that come again do not become rows a second time. */
   #isMerged(resource: Resource): boolean {
-    const { hints } = this.#owner(resource)
-    const disposition = hints.writeDisposition?.disposition ?? 'append'
+    const owner = this.#owner(resource)
+    const { hints } = owner
+    const disposition = this.#dispositionOf(owner)?.disposition ?? 'append'
     const isKeyed =
       [...(hints.primaryKey ?? []), ...(hints.mergeKey ?? [])].length > 0 ||
       hints.columns?.some(column => column.primary_key === true || column.merge_key === true) === true
@@ -392,7 +410,7 @@ class OwnResources {
 
   /** Whether records that come again write what is nested in them, although their row is there. */
   #rewrites(resource: Resource): boolean {
-    const strategy = this.#owner(resource).hints.writeDisposition?.strategy
+    const strategy = this.#dispositionOf(this.#owner(resource))?.strategy
     return this.#isMerged(resource) && strategy !== 'insert-only' && strategy !== 'scd2'
   }
 

@@ -6,6 +6,7 @@ import type { LoadIds } from '../../model/loadId.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
+import type { Resource } from '../../model/source.js'
 import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
 import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
@@ -189,11 +190,14 @@ async function standingOf({
   if (session?.ahead !== undefined) return { committed: session.ahead, isChanged: false }
   const committed = await connection.committed(setup.name, setup.source.name)
   if (session !== undefined) return { committed, isChanged: false }
-  const loaded = flattenPlan(roots).flatMap(planned => (planned.loaded ? [planned.resource.name] : []))
+  const loading = flattenPlan(roots).filter(planned => planned.loaded)
+  const loaded = loading.map(({ resource }) => resource.name)
+  const dispositions = new Map(loading.map(({ resource, disposition }) => [resource, disposition]))
+  const dispositionOf = (resource: Resource) => dispositions.get(resource) ?? resource.hints.writeDisposition
   const isDropped = (schema: ReadonlySchema, table: string): boolean =>
     refresh === 'drop_sources' ||
     (refresh !== undefined && tablesOfResources(schema, loaded, setup.source, namingOf(setup, schema)).includes(table))
-  return await settleGone(setup, connection, committed, { emit, isDropped })
+  return await settleGone(setup, connection, committed, { emit, isDropped, dispositionOf })
 }
 
 /** Fails with {@link LoadedMeanwhile} if another process has loaded a part of the window. The commit of a part looks itself. */
