@@ -109,6 +109,7 @@ export type WarningCode =
   | 'journal_set_aside'
   | 'schema_changed_at_destination'
   | 'schema_unlocked'
+  | 'nested_rows_gone'
   | 'no_keys'
   | 'list_changed'
   | 'cursor_order'

@@ -56,6 +56,7 @@ async function orders(answers: readonly Answer[], resource: object = {}): Promis
 }
 
 const ONE: Answer = { json: [{ id: 1 }] }
+const TWELVE = Array.from({ length: 12 }, (_, id) => id)
 
 describe('occasions', () => {
   const few = { expect: { min_records: 2 } }
@@ -78,6 +79,14 @@ describe('occasions', () => {
       { allowIncomplete: true },
       ['incomplete'],
       /^orders: orders is incomplete: .*min_records/,
+    ],
+    [
+      'drift',
+      [{ json: TWELVE.map(id => ({ id, lines: [{ sku: 'a' }] })) }, { json: TWELVE.map(id => ({ id })) }],
+      { primary_key: 'id', write_disposition: 'merge' },
+      {},
+      ['drift'],
+      /^orders: orders: 12 rows of orders .* gone: orders__lines \(12 rows\)\./,
     ],
     ['drift', [ONE, { json: [{ id: 1, coupon: 'x' }] }], {}, {}, ['drift'], /schema changed: .*new orders\.coupon/],
     ['drift', [ONE, { json: [{ id: 'x' }] }], {}, {}, ['drift'], /schema changed: .*orders\.id__v_text/],

@@ -55,6 +55,7 @@ const LONGEST_TEXT = 2_000
 const DRIFT_WARNINGS: ReadonlySet<WarningCode> = new Set<WarningCode>([
   'variant_column',
   'schema_unlocked',
+  'nested_rows_gone',
   'schema_changed_at_destination',
   'rows_discarded',
 ])
@@ -158,6 +159,7 @@ export class Hearing {
         : [
             `the schema changed: ${changes.slice(0, 5).map(describeLockChange).join(', ')}${changes.length > 5 ? ', …' : ''}`,
           ]),
+      ...this.#warnings.flatMap(({ code, message }) => (code === 'nested_rows_gone' ? [message] : [])).slice(0, 3),
       ...discarded.map(
         ({ resource, discardedRows, discardedValues }) =>
           `${resource}: the contract discarded rows (${discardedRows}) or values (${discardedValues})`,

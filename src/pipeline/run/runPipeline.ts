@@ -30,6 +30,7 @@ import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
 import { type ReadWindow, type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
+import { nestedRowsGone } from './nestedRowsGone.js'
 import { flattenPlan, planResources, withTableDispositions } from './planResources.js'
 import { type Beginning, namingOf, type Prepared, prepareSchema, tablesOfResources } from './prepare.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
@@ -303,6 +304,10 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         if (keptForOthers !== undefined)
           emit({ type: 'warning', code: 'shared_table', message: keptText(table, keptForOthers) })
       const { schema } = final ?? plan
+      // Windows that are committed together share one count.
+      if (running.window === undefined && notes.changes !== undefined)
+        for (const one of nestedRowsGone({ source: setup.source, schema, rows, changes: notes.changes }))
+          emit({ type: 'warning', code: 'nested_rows_gone', namesResource: true, ...one })
       tellChanges(running, schema, loadId, emit)
       await keepSchema(running, schema, emit)
       warnOfUnlocked(setup, running.prepared, schema, emit)

@@ -1,0 +1,53 @@
+import type { TableChanges } from '../../model/destination.js'
+import type { Resource, Source } from '../../model/source.js'
+import { rootTable } from '../../schema/rootKey.js'
+import type { ReadonlySchema } from '../../schema/schemaTypes.js'
+import { parentOf } from './planResources.js'
+
+/** Fewer records, or fewer rows of a table, may lack a nested list by chance. */
+const FEWEST = 10
+
+/** A cursor brings what has changed, which may well be what its list lost. */
+const FEWEST_OF_PART = 100
+
+interface Committed {
+  readonly source: Source
+  readonly schema: ReadonlySchema
+  /** Rows that the load brought, by table. */
+  readonly rows: Readonly<Record<string, number>>
+  readonly changes: ReadonlyMap<string, TableChanges>
+}
+
+/** What to say of a resource whose many records took away rows of nested tables and brought none. */
+export interface NestedRowsGone {
+  readonly resource: string
+  readonly message: string
+}
+
+/** A list that an API stops sending, or calls otherwise, looks like a list that is empty in each record. */
+export function nestedRowsGone({ source, schema, rows, changes }: Committed): readonly NestedRowsGone[] {
+  const byRoot = new Map<string, { readonly table: string; readonly gone: number }[]>()
+  for (const [table, { replaced = 0, inserted }] of changes) {
+    const root = rootTable(schema, table)?.name
+    if (root === undefined || root === table || inserted !== 0 || (rows[table] ?? 0) > 0) continue
+    if (replaced >= FEWEST) byRoot.set(root, [...(byRoot.get(root) ?? []), { table, gone: replaced }])
+  }
+  return [...byRoot].flatMap(([root, tables]) => {
+    const resource = schema.tables.get(root)?.resource ?? root
+    const arrived = rows[root] ?? 0
+    if (arrived < (isPart(source, resource) ? FEWEST_OF_PART : FEWEST)) return []
+    const gone = tables.map(({ table, gone }) => `${table} (${gone} rows)`).join(', ')
+    const message = `${resource}: ${arrived} rows of ${root} arrived and brought none of these nested tables, and what they had there is gone: ${gone}. The API may no longer send that list, or call it otherwise: look at its answers. \`sluice replay\` of an earlier journal that was kept, or a copy, brings the rows back`
+    return [{ resource, message }]
+  })
+}
+
+/** Whether a load may bring a part of its records, by a cursor of its own or of those above it. */
+function isPart(source: Source, name: string): boolean {
+  let resource: Resource | undefined = source.resources.find(one => one.name === name)
+  while (resource !== undefined) {
+    if (resource.incremental !== undefined || resource.parentChanged !== undefined) return true
+    resource = parentOf(source, resource)
+  }
+  return false
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type JsonObject, pipeline, type RunResult, restApi } from '../../src/index.js'
+import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
+import { testFolder } from './api.js'
+import { sqlPlaces } from './sqlPlaces.js'
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres()
+}, 120_000)
+afterAll(async () => {
+  await server.stop()
+})
+
+type Lines = (id: number) => JsonObject
+
+const LINES: Lines = id => ({ lines: [{ sku: `a${id}`, taxes: [{ rate: 7 }] }, { sku: 'b' }] })
+const NONE: Lines = () => ({})
+
+function orders(count: number, lines: Lines): JsonObject[] {
+  return Array.from({ length: count }, (_, id) => ({ id, at: id, ...lines(id) }))
+}
+
+describe.each(['duckdb', 'postgres'])(
+  'rows of nested tables that go and do not come again, on %s',
+  {
+    timeout: 120_000,
+  },
+  place => {
+    /** Loads these orders, one load after the other; resolves to what the last one warned of. */
+    async function warned(hints: object, loads: readonly JsonObject[][]): Promise<readonly string[]> {
+      const open = sqlPlaces(server)[place]
+      if (open === undefined) throw new TypeError(`no place ${place}`)
+      const { destination } = await open()
+      const home = join(await testFolder(), 'home')
+      let result: RunResult | undefined
+      for (const records of loads) {
+        const resources = [{ name: 'orders', records, primary_key: 'id', ...hints }]
+        const source = restApi({ client: { base_url: 'http://127.0.0.1:9' }, resources }, { env: {} })
+        result = await pipeline({ name: 'shop', source, destination, home }).run()
+      }
+      return (result?.warnings ?? []).flatMap(({ code, message }) => (code === 'nested_rows_gone' ? [message] : []))
+    }
+
+    const MERGE = { write_disposition: 'merge' }
+    const UPSERT = { write_disposition: { disposition: 'merge', strategy: 'upsert' } }
+    const told = [
+      expect.stringMatching(
+        /^orders: 30 rows of orders .*: orders__lines \(60 rows\), orders__lines__taxes \(30 rows\)\./,
+      ),
+    ]
+
+    it.each<[string, object, readonly JsonObject[][], readonly unknown[]]>([
+      ['a list that is gone, of merged records', MERGE, [orders(30, LINES), orders(30, NONE)], told],
+      ['of upserted ones', UPSERT, [orders(30, LINES), orders(30, NONE)], told],
+      ['of replaced ones', { write_disposition: 'replace' }, [orders(30, LINES), orders(30, NONE)], told],
+      ['once', MERGE, [orders(30, LINES), orders(30, NONE), orders(30, NONE)], []],
+      [
+        'a list in a list',
+        MERGE,
+        [orders(30, LINES), orders(30, () => ({ lines: [{ sku: 'a' }] }))],
+        [expect.stringMatching(/: orders__lines__taxes \(30 rows\)\./)],
+      ],
+      ['not of a few records', MERGE, [orders(9, LINES), orders(9, NONE)], []],
+      ['not of a few rows', MERGE, [orders(30, id => (id < 2 ? LINES(id) : {})), orders(30, NONE)], []],
+      ['not if one record has rows', MERGE, [orders(30, LINES), orders(30, id => (id === 0 ? LINES(id) : {}))], []],
+      ['not of rows that are added', { write_disposition: 'append' }, [orders(30, LINES), orders(30, NONE)], []],
+    ])('%s', async (_, hints, loads, expected) => {
+      expect(await warned(hints, loads)).toEqual(expected)
+    })
+  },
+)
