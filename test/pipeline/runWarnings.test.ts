@@ -65,7 +65,7 @@ test('an API that ignores the start of incremental loading is told of, and one t
   const day = (n: number): string => new Date(Date.UTC(2024, 0, n)).toISOString()
   const rows = Array.from({ length: 12 }, (_, index) => ({ id: index, updated_at: day(index + 1) }))
   const { url } = await testApi(({ pathname, searchParams }) => {
-    const since = pathname.endsWith('deaf') ? null : searchParams.get('since')
+    const since = pathname.includes('deaf') ? null : searchParams.get('since')
     return { json: rows.filter(({ updated_at }) => since === null || updated_at >= since) }
   })
   const folder = await testFolder()
@@ -74,13 +74,32 @@ test('an API that ignores the start of incremental loading is told of, and one t
     name: 'heard',
     source: restApi({
       client: { base_url: url, paginator: 'single_page' },
-      resources: ['deaf', 'hearing'].map(name => ({ name, endpoint: { path: name, incremental } })),
+      resources: [
+        ...['deaf', 'hearing'].map(name => ({ name, endpoint: { path: name, incremental } })),
+        { name: 'deaf_in_order', endpoint: { path: 'deaf', incremental: { ...incremental, row_order: 'asc' } } },
+        { name: 'hearing_in_order', endpoint: { path: 'hearing', incremental: { ...incremental, row_order: 'asc' } } },
+        {
+          name: 'deaf_by_number',
+          endpoint: { path: 'deaf', incremental: { ...incremental, cursor_path: 'id', initial_value: 0 } },
+        },
+      ],
     }),
     destination: duckdb(join(folder, 'heard.duckdb')),
     home: join(folder, 'home'),
   })
   expect((await made.run()).warnings).toEqual([])
-  expect((await made.run()).warnings).toMatchObject([
-    { code: 'start_ignored', resource: 'deaf', message: expect.stringMatching(/^10 of 12 records .* as `since`/) },
-  ])
+  const { warnings } = await made.run()
+  const deaf = (resource: string, told: RegExp) => ({
+    code: 'start_ignored',
+    resource,
+    message: expect.stringMatching(told),
+  })
+  expect(warnings).toHaveLength(3)
+  expect(warnings).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining(deaf('deaf', /^10 of 12 records lie more than a day before .* as `since`/)),
+      expect.objectContaining(deaf('deaf_in_order', /^10 of 12 records lie more than a day before /)),
+      expect.objectContaining(deaf('deaf_by_number', /^11 of 12 records lie before 11, which/)),
+    ]),
+  )
 })

@@ -345,10 +345,13 @@ export function trackCursor(
       }
     },
     startIgnored() {
-      if (hint.sentAs === undefined || hint.rowOrder !== undefined || early < MOST_EARLY || early * 2 < compared)
+      // Where the newest come first, the list is read on into older ones until it is seen how it is ordered.
+      if (hint.sentAs === undefined || hint.rowOrder === 'desc' || early < MOST_EARLY || early * 2 < compared)
         return undefined
       const from = shortened(String(start?.value), 60)
-      return `${early} of ${compared} records lie before ${from}, which was sent as \`${hint.sentAs}\` (${hint.path}): the API seems to ignore the parameter, so every run reads the whole list. Look for its name in the API's documents`
+      const far = start?.rank.kind === 'instant' ? 'more than a day ' : ''
+      const side = hint.lastValueFunc === 'max' ? 'before' : 'after'
+      return `${early} of ${compared} records lie ${far}${side} ${from}, which was sent as \`${hint.sentAs}\` (${hint.path}): the API seems to ignore the parameter, so every run reads the whole list. Look for its name in the API's documents`
     },
     isOutOfOrder: () => isDisproved,
     rest(isCut) {
