@@ -9,7 +9,7 @@ import type { Problems, PropertyPath } from './problems.js'
 type Issue = z.core.$ZodIssue
 
 /** What one issue means. */
-interface Finding {
+export interface Finding {
   readonly path: PropertyPath
   readonly message: string
   readonly kind: 'unknown_key' | 'missing' | 'discriminator' | 'other'
@@ -19,11 +19,15 @@ interface Finding {
 
 /** Checks a value against its declaration and reports problems with the document's own key names. */
 export function checkShape(schema: z.ZodType, value: unknown, at: PropertyPath, problems: Problems): boolean {
+  const findings = shapeFindings(schema, value)
+  for (const { path, message } of findings) problems.add([...at, ...path], message)
+  return findings.length === 0
+}
+
+/** How a value differs from its declaration, in reading order. */
+export function shapeFindings(schema: z.ZodType, value: unknown): readonly Finding[] {
   const result = schema.safeParse(value, { reportInput: true, error: noteKnownKeys })
-  if (result.success) return true
-  const findings = result.error.issues.flatMap(issue => findingsOf(issue, []))
-  for (const finding of inReadingOrder(findings)) problems.add([...at, ...finding.path], finding.message)
-  return false
+  return result.success ? [] : inReadingOrder(result.error.issues.flatMap(issue => findingsOf(issue, [])))
 }
 
 /** Zod reports unknown keys but not the known ones. Only the message can carry them. */

@@ -4,7 +4,7 @@ import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
 import { includedName } from '../list/answer/includeParent.js'
 import type { MaskModel } from '../mask/maskHash.js'
-import { checkShape } from './checkShape.js'
+import { type Finding, shapeFindings } from './checkShape.js'
 import type { ResourceConfig, RestApiConfig, SchemaContractConfig } from './declaration/configTypes.js'
 import { restDocument } from './declaration/declaration.js'
 import { withoutEmptyValues } from './emptyValues.js'
@@ -25,6 +25,7 @@ import { completeNestedOf } from './resources/readNested.js'
 import { defaultRetry, retryPolicy } from './resources/readResponses.js'
 import { checkShapedKeys, missingField, shapeOf } from './resources/readShape.js'
 import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
+import { isOwnProblem, wellFormedPart } from './wellFormedPart.js'
 
 export interface ParseOptions {
   /** Where keys were written, for messages. */
@@ -46,16 +47,37 @@ export interface ParseOptions {
 
 /**
  * Checks and normalises a whole document. The document is not changed. The result shares only functions and objects
- * with methods with it. Throws one ConfigError with every problem found.
+ * with methods with it. Throws one ConfigError with every problem found. What follows from a part of the wrong shape is not
+ * told beside it.
  */
 export function parseRestConfig(document: unknown, options: ParseOptions = {}): RestModel {
   const problems = new Problems(options.place)
   const lookup = options.lookup ?? emptyLookup
   const resolved = withoutEmptyValues(resolveReferences(document, lookup, problems))
-  if (!checkShape(restDocument, resolved, [], problems)) problems.throwIfAny()
+  const findings = shapeFindings(restDocument, resolved)
+  if (findings.length > 0) {
+    for (const { path, message } of findings) problems.add(path, message)
+    checkRest(resolved, findings, options, lookup, problems)
+    problems.throwIfAny()
+  }
   const model = normalise(resolved as RestApiConfig, options, lookup, problems)
   problems.throwIfAny()
   return deepFreeze(model)
+}
+
+/** Reports the problems of a document beside those of its shape. */
+function checkRest(
+  document: unknown,
+  findings: readonly Finding[],
+  options: ParseOptions,
+  lookup: Lookup,
+  problems: Problems,
+): void {
+  const part = wellFormedPart(document, findings)
+  if (part === undefined || shapeFindings(restDocument, part).length > 0) return
+  const others = new Problems(options.place)
+  normalise(part as RestApiConfig, options, lookup, others)
+  problems.addOthers(others, path => isOwnProblem(document, findings, path))
 }
 
 interface ChangedField {

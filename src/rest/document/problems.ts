@@ -3,10 +3,16 @@ import { ConfigError, type ConfigPlace, type ConfigProblem } from '../../model/e
 /** The place of a key: its path in the file, with line and column if known. */
 export type PlaceOf = (path: PropertyPath) => ConfigPlace
 
+interface Found {
+  readonly path: PropertyPath
+  readonly isSecret: boolean
+  readonly problem: ConfigProblem
+}
+
 /** All problems of one document. */
 export class Problems {
   readonly #placeOf: PlaceOf
-  readonly #found = new Map<string, ConfigProblem>()
+  readonly #found = new Map<string, Found>()
   #onlySecrets = true
 
   constructor(placeOf: PlaceOf = path => ({ path: formatPath(path) })) {
@@ -21,11 +27,11 @@ export class Problems {
   add(path: PropertyPath, message: string): void {
     if (this.has(path)) return
     this.#onlySecrets = false
-    this.#keep(path, message)
+    this.#keep(path, message, false)
   }
 
   addMissingSecret(path: PropertyPath, message: string): void {
-    this.#keep(path, message)
+    this.#keep(path, message, true)
   }
 
   has(path: PropertyPath): boolean {
@@ -34,17 +40,27 @@ export class Problems {
 
   /** The message of the first one. */
   get first(): string | undefined {
-    return this.#found.values().next().value?.message
+    return this.#found.values().next().value?.problem.message
+  }
+
+  /** Takes over those of others at the paths that pass. */
+  addOthers(others: Problems, passes: (path: PropertyPath) => boolean): void {
+    for (const { path, isSecret, problem } of others.#found.values()) {
+      if (!passes(path)) continue
+      if (isSecret) this.addMissingSecret(path, problem.message)
+      else this.add(path, problem.message)
+    }
   }
 
   throwIfAny(): void {
-    const [first, ...others] = this.#found.values()
+    const [first, ...others] = [...this.#found.values()].map(({ problem }) => problem)
     if (first !== undefined) throw new ConfigError([first, ...others], this.#onlySecrets ? 'secret_missing' : 'config')
   }
 
-  #keep(path: PropertyPath, message: string): void {
+  #keep(path: PropertyPath, message: string, isSecret: boolean): void {
     const text = formatPath(path)
-    if (!this.#found.has(text)) this.#found.set(text, { place: this.#placeOf(path), message })
+    if (!this.#found.has(text))
+      this.#found.set(text, { path, isSecret, problem: { place: this.#placeOf(path), message } })
   }
 }
 

@@ -442,6 +442,38 @@ describe('mistakes are blamed on their key', () => {
     expect(error.code).toBe('config')
   })
 
+  const lost = { name: 'lines', endpoint: 'orders/{resources.oders.id}/lines' }
+  const LOST = 'resources[1].endpoint'
+  test.each<[what: string, client: object, order: object, line: object, paths: readonly string[]]>([
+    ['an unknown key', { base_url: 'x' }, { writ: 1 }, {}, ['resources[0].writ', 'client.base_url', LOST]],
+    ['an unknown key beside another mistake', client, {}, { writ: 1 }, ['resources[1].writ', LOST]],
+    ['a misspelt key, and not what it stands for', { base_ur: 'x' }, {}, {}, ['client.base_ur', LOST]],
+    ['a wrong value', { base_url: 'x' }, { selected: 'no' }, {}, ['resources[0].selected', 'client.base_url', LOST]],
+    [
+      'a wrong value, and not what follows from it',
+      client,
+      { write_disposition: 'mrege', deletes: 'soft' },
+      {},
+      ['resources[0].write_disposition', LOST],
+    ],
+    [
+      'a missing key, which leaves the rest open',
+      client,
+      { endpoint: { paginator: { type: 'offset' } } },
+      {},
+      ['resources[0].endpoint.paginator.limit'],
+    ],
+  ])('what is told beside %s', (_, client, order, line, paths) => {
+    const document = {
+      client,
+      resources: [
+        { name: 'orders', ...order },
+        { ...lost, ...line },
+      ],
+    }
+    expect(failureOf(document).problems.map(({ place }) => place.path)).toEqual(paths)
+  })
+
   test('values beside credentials are not shown', () => {
     const error = failureOf({
       client: { ...client, auth: 'sk-live-1234', headers: { 'X-Key': ['sk-live-1234'] } },
