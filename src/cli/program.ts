@@ -3,6 +3,7 @@ import type { ImportKind } from '../import/importers.js'
 import type { CommandContext } from './commands/command.js'
 import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
+import { idleOption } from './idleOptions.js'
 import { meantInstead } from './misplacedWords.js'
 import { type Output, widthOf } from './terminal/terminal.js'
 
@@ -103,6 +104,10 @@ function commands(
       getOutHelpWidth: () => out.columns(),
       getErrHelpWidth: () => err.columns(),
       outputError: refuse,
+    })
+    .hook('preAction', (_, called) => {
+      const idle = idleOption(called)
+      if (idle !== undefined) called.error(`error: ${idle}`)
     })
     // Otherwise lines as wide as the terminal are not wrapped at all beside long names of commands.
     .configureHelp({

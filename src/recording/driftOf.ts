@@ -13,7 +13,7 @@ import { recordingClock } from './recordingClock.js'
 import { type Recording, readRecording } from './recordingFile.js'
 import { IN_MEMORY, inFolder, maskRules, recordingPath } from './recordPipeline.js'
 import { shortened } from './shortened.js'
-import { replayedPipeline } from './testRecording.js'
+import { refuseSharedRecording, replayedPipeline } from './testRecording.js'
 
 export interface DriftOptions {
   /** The recording. Default: the one beside the pipeline file. */
@@ -51,6 +51,7 @@ export async function driftOf(file: string, options: DriftOptions = {}): Promise
   return await inFolder(async home => {
     const { profile } = options
     const committed = (await loadPipelineFile(file, { profile, withoutSecrets: true })).pipelines
+    refuseSharedRecording(file, options.recording, committed)
     const found: DriftedPipeline[] = []
     for (const made of committed) {
       const path = options.recording ?? recordingPath(file, made.name, committed)

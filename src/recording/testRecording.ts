@@ -51,8 +51,7 @@ export async function testPipeline(file: string, options: TestOptions = {}): Pro
       withoutSecrets: true,
       recording: { clock: recordingClock(0), home },
     })
-    if (options.recording !== undefined && pipelines.length > 1)
-      throw fileError(file, 'holds several pipelines, each with a recording of its own; leave out --recording')
+    refuseSharedRecording(file, options.recording, pipelines)
     const tested: TestedPipeline[] = []
     for (const { name } of pipelines) {
       const recordingFile = options.recording ?? recordingPath(file, name, pipelines)
@@ -62,6 +61,16 @@ export async function testPipeline(file: string, options: TestOptions = {}): Pro
     }
     return tested
   })
+}
+
+/** Throws a ConfigError if one recording is named for several pipelines. */
+export function refuseSharedRecording(
+  file: string,
+  recording: string | undefined,
+  pipelines: readonly Pipeline[],
+): void {
+  if (recording !== undefined && pipelines.length > 1)
+    throw fileError(file, 'holds several pipelines, each with a recording of its own; leave out --recording')
 }
 
 /**

@@ -103,6 +103,33 @@ describe('a mistake on the command line says what to write', () => {
   })
 
   it.each([
+    [['submit', 'shops', '--backfill', 'shops', '--full-refresh'], /'--full-refresh' belongs to a run, and --backfill/],
+    [['submit', 'shops', '--backfill', 'shops', '--limit', '1'], /'--limit' belongs to a run/],
+    [['submit', 'shops', '--backfill', 'shops', '--select', 'a'], /'--select' belongs to a run/],
+    [['submit', 'shops', '--from', '1'], /'--from' belongs to a backfill, and this is a run; add --backfill RESOURCE/],
+    [['submit', 'shops', '--newest-first'], /'--newest-first' belongs to a backfill/],
+    [['submit', 'shops', '--pipeline', 'other'], /'--pipeline' selects a pipeline of a file/],
+    [['backfill', 'm.yaml', '--resource', 'shops', '--status', '--parallel', '2'], /'--parallel'.*--status loads nothing/],
+    [['backfill', 'm.yaml', '--resource', 'shops', '--status', '--retry-failed'], /'--retry-failed'.*--status/],
+    [['backfill', 'm.yaml', '--resource', 'shops', '--claim-timeout', '9'], /'--claim-timeout'.*only with --partition/],
+    [['test', 'm.yaml', 'n.yaml', '--recording', 'm.warc'], /'--recording' names the recording of one pipeline file/],
+    [['drift', 'm.yaml', 'n.yaml', '--recording', 'm.warc'], /'--recording' names the recording of one pipeline file/],
+    [['show', 'm.yaml', '--limit', '3'], /'--limit' belongs to the rows of a table/],
+    [['show', 'm.yaml', 'shops', '--json', '--csv'], /'--csv' has no effect beside --json/],
+    [['query', 'm.yaml', 'SELECT 1', '--json', '--csv'], /'--csv' has no effect beside --json/],
+    [['query', 'm.yaml', 'SELECT 1', '--interactive'], /'--interactive' reads statements/],
+    [['history', 'm.yaml', '1700000000.1', '--limit', '3'], /'--limit' belongs to the list of loads/],
+    [['init', '--url', 'http://127.0.0.1:9/a', '--username', 'me'], /'--username' belongs to --auth http_basic/],
+    [['init', '--url', 'http://127.0.0.1:9/a', '--auth', 'bearer', '--auth-name', 'X'], /'--auth-name' belongs to/],
+    [['import', 'curl', 'curl http://127.0.0.1:9/a', '--tag', 'shops'], /'--tag' belongs to `sluice import openapi`/],
+    [['doctor', '--request'], /'--request' belongs to the check of a pipeline file/],
+  ])('%j names the option that would have no effect', async (args, message) => {
+    const ended = await sluice(args, client('{type: bearer, token: abc}'))
+    expect(ended).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(ended.stderr.replace(/\s+/g, ' ')).toMatch(message)
+  })
+
+  it.each([
     [['explain', 'rate_limit'], /Retry-After|rate/],
     [['explain', 'cursor_held'], /cursor/],
     [['help', 'run'], /--full-refresh/],

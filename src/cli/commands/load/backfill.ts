@@ -80,16 +80,12 @@ export async function backfillCommand(
 }
 
 function partitionOf({ partition, claimTimeout }: BackfillCommandOptions): Partition | undefined {
-  const wrong = (option: string, message: string): ConfigError =>
-    new ConfigError([{ place: { path: option }, message }])
-  if (partition === undefined) {
-    if (claimTimeout !== undefined)
-      throw wrong('--claim-timeout', 'has a meaning only with `--partition`; leave it out')
-    return undefined
-  }
+  if (partition === undefined) return undefined
   const [, index, of] = /^([1-9]\d{0,5})\/([1-9]\d{0,5})$/.exec(partition) ?? []
-  if (index === undefined || of === undefined)
-    throw wrong('--partition', `is ${JSON.stringify(partition)}; expected a part of all processes, as in 3/16`)
+  if (index === undefined || of === undefined) {
+    const message = `is ${JSON.stringify(partition)}; expected a part of all processes, as in 3/16`
+    throw new ConfigError([{ place: { path: '--partition' }, message }])
+  }
   const claimTimeoutMs = claimTimeout === undefined ? undefined : claimTimeout * 1000
   return { index: Number(index), of: Number(of), claimTimeoutMs }
 }
