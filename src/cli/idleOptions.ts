@@ -42,7 +42,7 @@ const ONE_RECORDING: Rule = {
 
 const ONE_FORMAT: Rule = {
   options: ['csv'],
-  isIdle: ({ options }) => options['json'] === true,
+  isIdle: ({ options }) => options.json === true,
   why: 'has no effect beside --json; leave one of both out',
 }
 
@@ -94,24 +94,24 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   backfill: [
     {
       options: ['parallel', 'partition', 'claimTimeout', 'retryFailed'],
-      isIdle: ({ options }) => options['status'] === true,
+      isIdle: ({ options }) => options.status === true,
       why: 'belongs to a backfill that loads; --status loads nothing: leave one of both out',
     },
     {
       options: ['claimTimeout'],
-      isIdle: ({ options }) => options['partition'] === undefined,
+      isIdle: ({ options }) => options.partition === undefined,
       why: 'has a meaning only with --partition; add that, or leave it out',
     },
   ],
   submit: [
     {
       options: ['select', 'fullRefresh', 'limit'],
-      isIdle: ({ options }) => options['backfill'] !== undefined,
+      isIdle: ({ options }) => options.backfill !== undefined,
       why: 'belongs to a run, and --backfill submits a backfill; leave one of both out',
     },
     {
       options: ['from', 'to', 'step', 'newestFirst', 'parallel'],
-      isIdle: ({ options }) => options['backfill'] === undefined,
+      isIdle: ({ options }) => options.backfill === undefined,
       why: 'belongs to a backfill, and this is a run; add --backfill RESOURCE, or leave it out',
     },
     {

@@ -109,7 +109,10 @@ describe('a mistake on the command line says what to write', () => {
     [['submit', 'shops', '--from', '1'], /'--from' belongs to a backfill, and this is a run; add --backfill RESOURCE/],
     [['submit', 'shops', '--newest-first'], /'--newest-first' belongs to a backfill/],
     [['submit', 'shops', '--pipeline', 'other'], /'--pipeline' selects a pipeline of a file/],
-    [['backfill', 'm.yaml', '--resource', 'shops', '--status', '--parallel', '2'], /'--parallel'.*--status loads nothing/],
+    [
+      ['backfill', 'm.yaml', '--resource', 'shops', '--status', '--parallel', '2'],
+      /'--parallel'.*--status loads nothing/,
+    ],
     [['backfill', 'm.yaml', '--resource', 'shops', '--status', '--retry-failed'], /'--retry-failed'.*--status/],
     [['backfill', 'm.yaml', '--resource', 'shops', '--claim-timeout', '9'], /'--claim-timeout'.*only with --partition/],
     [['test', 'm.yaml', 'n.yaml', '--recording', 'm.warc'], /'--recording' names the recording of one pipeline file/],

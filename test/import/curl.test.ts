@@ -302,6 +302,54 @@ describe('a command of curl', () => {
     await expect(importPipeline({ kind: 'curl', text })).rejects.toThrow('has more than 5000 lists')
   })
 
+  it.each([
+    ['in a shell', `curl ${URL_OF_LIST}?offset=0&limit=100&filter[a]=b&api_key=s3cret`],
+    ['in cmd of Windows', `curl ${URL_OF_LIST}?offset=0&limit=100&filter[a]=b&api_key=s3cret ^\r\n -H "Accept: a/b"`],
+  ])('takes an unquoted & with a name as part of the address, and says so: %s', async (_where, text) => {
+    const { file, data } = await imported({ kind: 'curl', text })
+    expect(data.source.resources[0].endpoint).toMatchObject({
+      params: { 'filter[a]': 'b' },
+      paginator: { type: 'offset', limit: 100 },
+    })
+    expect(data.source.client.auth).toMatchObject({ type: 'api_key', name: 'api_key', location: 'query' })
+    expect(JSON.stringify(file)).not.toContain('s3cret')
+    expect(file.notes).toContainEqual({
+      kind: 'assumed',
+      place: { line: 1 },
+      text: 'an unquoted `&` with a name and `=` belongs to the address; a shell would end the command there',
+    })
+  })
+
+  it.each([
+    [`curl ${URL_OF_LIST}?flag&s3cret`, 'behind the unquoted `&`'],
+    [`curl ${URL_OF_LIST};v=s3cret`, 'behind the unquoted `;`'],
+    [`curl ${URL_OF_LIST} | jq '.s3cret'`, 'behind the unquoted `|`'],
+    [`curl ${URL_OF_LIST} |\n jq '.s3cret'`, 'behind the unquoted `|`'],
+    [`curl ${URL_OF_LIST} && echo s3cret`, 'behind the unquoted `&&`'],
+    [`cd s3cret && curl ${URL_OF_LIST}`, 'before the unquoted `&&`'],
+    [`curl ${URL_OF_LIST} ^\n -s | more s3cret`, 'behind the unquoted `|`'],
+  ])('%j has an open point that names what is cut off', async (text, told) => {
+    const { file } = await imported({ kind: 'curl', text })
+    const open = file.notes.filter(({ kind }) => kind === 'open').map(note => note.text)
+    expect(open).toEqual([expect.stringContaining(told)])
+    expect(file.text).toContain('Open: left out')
+    expect(JSON.stringify(file)).not.toContain('s3cret')
+  })
+
+  it('leaves out a command that sends what another one gives it, with the reason', async () => {
+    const { pipelines, leftOut } = await importPipeline({ kind: 'curl', text: `date | curl -d @- ${URL_OF_LIST}` })
+    expect(pipelines).toEqual([])
+    expect(leftOut[0]).toMatchObject({ what: 'a command', why: 'it sends what another command gives it' })
+  })
+
+  it.each([`curl ${URL_OF_LIST} &`, `curl '${URL_OF_LIST}?a=1&b=2';`, `set -e\ncurl ${URL_OF_LIST}\necho done`])(
+    '%j leaves nothing out',
+    async text => {
+      const { file } = await imported({ kind: 'curl', text })
+      expect(file.notes.filter(({ kind, resource }) => kind !== 'taken' && resource === undefined)).toEqual([])
+    },
+  )
+
   it('makes one pipeline of several lines to one API, with the place of each', async () => {
     const text = `#!/bin/sh\ncurl https://api.example.com/v1/shops\ncurl 'https://api.example.com/v1/orders?page=1'\ncurl 'https://api.example.com/v1/orders?page=2' && curl https://other.example.com/x`
     const { pipelines } = await importPipeline({ kind: 'curl', text })

@@ -1,5 +1,5 @@
 import { variableMark } from '../requests/sourceRequest.js'
-import type { ShellCommand } from './curlWords.js'
+import { goesOn, isOfAddress, type ShellCommand } from './curlWords.js'
 
 /** Whether a text is written for cmd of Windows: lines that go on with `^`, or quotes after one. */
 export function isForCmd(text: string): boolean {
@@ -15,38 +15,46 @@ export function cmdCommands(text: string): ShellCommand[] {
   // A browser doubles every backslash, also where the program would not halve them.
   const isOfBrowser = source.includes('^"')
   return commandLines(source)
-    .map(({ text: line, line: at }) => ({ words: argumentsOf(line, isOfBrowser), line: at }))
+    .map(({ text: line, line: at, ...rest }) => ({ words: argumentsOf(line, isOfBrowser), line: at, ...rest }))
     .filter(({ words }) => words.length > 0)
 }
 
 /** What cmd gives to programs, one text for each command. */
-function commandLines(source: string): readonly { readonly text: string; readonly line: number }[] {
-  const found: { text: string; line: number }[] = []
-  let [text, line, began, isQuoted, isPiped] = ['', 1, 1, false, false]
-  const end = (piped: boolean): void => {
-    if (text.trim() !== '' && !isPiped) found.push({ text, line: began })
+function commandLines(
+  source: string,
+): readonly (Pick<ShellCommand, 'line' | 'behind' | 'isJoined'> & { readonly text: string })[] {
+  const found: { text: string; line: number; behind: string | undefined; isJoined: boolean }[] = []
+  let [text, line, began, isQuoted, isJoined] = ['', 1, 1, false, false]
+  let behind: string | undefined
+  const end = (operator: string | undefined): void => {
+    if (text.trim() !== '') found.push({ text, line: began, behind, isJoined })
+    else if (operator === undefined && goesOn(behind)) return
     text = ''
     isQuoted = false
-    isPiped = piped
+    isJoined = false
+    behind = operator
   }
   const tokens = source.matchAll(/\^\n\n|\^\n|\^[^\n]|%(?![\da-f]{2})([a-z_]\w*)%|\n|[|&]+|[\s\S]/gi)
-  for (const [token, variable] of tokens) {
+  for (const { 0: token, 1: variable, index } of tokens) {
     if (text.trim() === '') began = line
     line += token.split('\n').length - 1
     if (variable !== undefined) text += variableMark(variable)
-    else if (token === '\n') end(false)
+    else if (token === '\n') end(undefined)
     else if (isQuoted) {
       text += token
       if (token === '"') isQuoted = false
     } else if (token === '^\n\n') text += '\n'
     else if (token.startsWith('^')) text += token === '^\n' ? '' : token.slice(1)
-    else if (/^[|&]/.test(token)) end(token === '|')
+    else if (token === '&' && isOfAddress(/\S*$/.exec(text)?.[0] ?? '', source, index)) {
+      isJoined = true
+      text += token
+    } else if (/^[|&]/.test(token)) end(token)
     else {
       text += token
       if (token === '"') isQuoted = true
     }
   }
-  end(false)
+  end(undefined)
   return found
 }
 

@@ -7,11 +7,29 @@ export interface ShellCommand {
   readonly isCut?: boolean | undefined
   /** Where it begins, 1-based. */
   readonly line: number
+  /** What the text has between this command and the one before, if that is no end of a line: `&`, `&&`, `;`, `|`. */
+  readonly behind?: string | undefined
+  /** Whether it holds an address with an unquoted `&`, at which a shell would have ended the command. */
+  readonly isJoined?: boolean | undefined
+}
+
+/** An `&` and the name of a query parameter, as they stand in an address. */
+const PARAMETER = /&[\w.~%[\]-]+=/y
+
+/** Whether an unquoted `&` belongs to the address that stands before it: lines are pasted within quotes of their own. */
+export function isOfAddress(before: string, text: string, at: number): boolean {
+  PARAMETER.lastIndex = at
+  return /:\/\/|\?/.test(before) && PARAMETER.test(text)
+}
+
+/** Whether the command goes on in the next line. */
+export function goesOn(operator: string | undefined): boolean {
+  return operator !== undefined && operator !== '&' && operator !== ';'
 }
 
 /**
  * The commands of a text as `sh` splits them: quotes, escapes, comments and lines that go on. Variables and `$(…)` become
- * marks; nothing is executed. What follows a pipe or a redirection is part of no command.
+ * marks; nothing is executed. What follows a redirection is part of no command.
  */
 export function shellCommands(text: string): ShellCommand[] {
   return new ShellReader(text).commands()
@@ -22,6 +40,7 @@ class ShellReader {
   #at = 0
   #line = 1
   #isCut = false
+  #isJoined = false
 
   constructor(text: string) {
     this.#text = text.replace(/\r\n?/g, '\n')
@@ -31,25 +50,24 @@ class ShellReader {
     const found: ShellCommand[] = []
     let words: string[] = []
     let line = 1
-    let isPiped = false
-    const end = (piped: boolean): void => {
-      if (words.length > 0 && !isPiped) found.push({ words, line, isCut: this.#isCut })
+    let behind: string | undefined
+    const end = (operator: string | undefined): void => {
+      if (words.length > 0) found.push({ words, line, behind, isCut: this.#isCut, isJoined: this.#isJoined })
+      else if (operator === undefined && goesOn(behind)) return
       words = []
-      isPiped = piped
+      behind = operator
+      this.#isJoined = false
     }
     while (this.#at < this.#text.length) {
       const character = this.#text[this.#at] ?? ''
       if (character === '\\' && this.#text[this.#at + 1] === '\n') this.#skip(2)
       else if (character === ' ' || character === '\t') this.#skip(1)
       else if (character === '#') this.#skip(this.#rest(/[^\n]*/y).length)
-      else if (character === '\n' || character === ';') {
-        end(false)
+      else if (character === '\n') {
+        end(undefined)
         this.#skip(1)
-      } else if (character === '|' || character === '&') {
-        const isPipe = character === '|' && this.#text[this.#at + 1] !== '|'
-        end(isPipe)
-        this.#skip(this.#rest(/[|&]+/y).length)
-      } else if (character === '<' || character === '>') {
+      } else if (character === ';' || character === '|' || character === '&') end(this.#take(/;+|[|&]+/y))
+      else if (character === '<' || character === '>') {
         this.#skip(this.#rest(/[<>&]+[ \t]*/y).length)
         this.#word()
       } else {
@@ -60,7 +78,7 @@ class ShellReader {
         if (this.#at === before) this.#skip(1)
       }
     }
-    end(false)
+    end(undefined)
     return found
   }
 
@@ -69,8 +87,11 @@ class ShellReader {
     while (this.#at < this.#text.length) {
       const character = this.#text[this.#at] ?? ''
       if (/[\s;|<>()]/.test(character)) break
-      if (character === '&') break
-      if (character === "'") parts.push(this.#until(/'([^']*)'?/y))
+      if (character === '&') {
+        if (!isOfAddress(parts.join(''), this.#text, this.#at)) break
+        this.#isJoined = true
+        parts.push(this.#take(PARAMETER))
+      } else if (character === "'") parts.push(this.#until(/'([^']*)'?/y))
       else if (character === '"') parts.push(this.#quoted())
       else if (character === '\\') {
         const next = this.#text[this.#at + 1] ?? ''
