@@ -38,6 +38,8 @@ export interface Drift {
 export interface DriftedPipeline {
   readonly pipeline: string
   readonly recording: string
+  /** Resources whose lists were compared. Of all others nothing is known. */
+  readonly compared: readonly string[]
   readonly drifts: readonly Drift[]
   /** Resources whose lists answered with an error. That is no drift. */
   readonly errors: readonly { readonly resource: string; readonly message: string }[]
@@ -75,7 +77,10 @@ export async function driftOf(file: string, options: DriftOptions = {}): Promise
         const told = new Set(drifts.map(({ place }) => place))
         drifts.push(...changesOf(tables, fresh.tables, against).filter(({ place }) => !told.has(place)))
       }
-      found.push({ pipeline: made.name, recording: path, drifts, errors })
+      const compared = made.source.resources.flatMap(({ name, selected }) =>
+        selected === false || failed.has(name) ? [] : [name],
+      )
+      found.push({ pipeline: made.name, recording: path, compared, drifts, errors })
     }
     return found
   })

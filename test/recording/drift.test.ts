@@ -11,6 +11,7 @@ interface Api {
   orders: unknown
   shops: unknown
   status: number
+  statusOfOrders: number
 }
 
 /** An API that can change its mind, recorded as it was first. */
@@ -25,10 +26,11 @@ async function recordedApi() {
     },
     shops: [{ id: 1 }],
     status: 200,
+    statusOfOrders: 200,
   }
   const { origin, seen, close } = await serve(({ url }, response) => {
     const isShops = url.startsWith('/shops')
-    response.writeHead(isShops ? api.status : 200, { 'content-type': 'application/json' })
+    response.writeHead(isShops ? api.status : api.statusOfOrders, { 'content-type': 'application/json' })
     response.end(JSON.stringify(isShops ? api.shops : api.orders))
   })
   onTestFinished(() => close())
@@ -241,5 +243,11 @@ test('the command ends with 0, 3 where something drifted, and 1 where nobody can
   api.status = 500
   const failed = await run()
   expect(failed.exitCode).toBe(1)
+  expect(failed.stdout).toMatch(/^shop: nothing drifted since \S+ in orders\n$/)
   expect(failed.stderr).toContain('not compared: shops: ')
+  api.statusOfOrders = 401
+  const blind = await run()
+  expect(blind).toMatchObject({ exitCode: 1, stdout: '' })
+  expect(blind.stderr).toContain('not compared: orders: ')
+  expect(JSON.parse((await run('--json')).stdout)).toMatchObject({ compared: [], drifts: [] })
 })

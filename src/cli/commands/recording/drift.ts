@@ -40,12 +40,15 @@ export async function driftCommand(
 }
 
 function tellDrift(
-  { pipeline, drifts, errors, recording }: DriftedPipeline,
+  { pipeline, compared, drifts, errors, recording }: DriftedPipeline,
   { terminal, typedAs }: CommandContext,
 ): void {
   const { out, err } = terminal
-  if (drifts.length === 0) tellDone(out, printable(`${pipeline}: nothing drifted since ${recording}`))
-  else tell(out, printable(`${pipeline}: ${counted(drifts.length, 'change')} since ${recording}`))
+  if (drifts.length === 0) {
+    const where = errors.length === 0 ? '' : ` in ${compared.join(', ')}`
+    // Of what could not be asked for, nothing is known.
+    if (compared.length > 0) tellDone(out, printable(`${pipeline}: nothing drifted since ${recording}${where}`))
+  } else tell(out, printable(`${pipeline}: ${counted(drifts.length, 'change')} since ${recording}`))
   for (const drift of drifts)
     tell(out, printable(driftLine(drift)), 4, drift.severity === 'breaking' ? 'red' : undefined)
   for (const { resource, message } of errors) tell(err, printable(`not compared: ${resource}: ${message}`))
