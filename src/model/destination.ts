@@ -62,6 +62,11 @@ export interface Destination {
    * caller that only reads then does not connect. Absent: connecting creates nothing.
    */
   exists?(): Promise<boolean>
+  /**
+   * Tries what a load needs of the engine before it connects, such as its extensions, and says what that is. Creates no place.
+   * Rejects with a DestinationError that says what to do. Absent: connecting needs nothing more.
+   */
+  tryEngine?(): Promise<string>
 }
 
 export interface Connection extends AsyncDisposable {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { extensions } from '../destinations/lakeExtensions.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { testApi as receiverApi } from '../pipeline/api.js'
 import { testApi } from '../rest/loading.js'
@@ -208,4 +209,37 @@ it('tells everybody in `notify` that this is a test, only when it is asked, and 
   expect((await doctor(['n.yaml', '--notify'], env)).of('notify')).toMatchObject([
     { status: 'note', says: 'n tells nobody' },
   ])
+})
+
+describe('of a lake', () => {
+  const lake =
+    'name: o\ndestination: ducklake:o.ducklake\nclient: {base_url: "http://127.0.0.1:9"}\nresources: [orders]\n'
+
+  it('misses the extension that a run would miss, says which version, and makes no lake', async () => {
+    await writeFile(join(folder, 'o.yaml'), lake)
+    await mkdir(join(folder, 'empty'))
+    const env = { SLUICE_DUCKDB_EXTENSIONS: join(folder, 'empty') }
+    const { failed } = await doctor(['o.yaml'], env)
+    expect(failed).toMatchObject([{ check: 'destination' }])
+    expect(failed[0]?.says).toMatch(
+      /There is no ducklake\.duckdb_extension in .*empty; put the one for DuckDB v(\d[\d.]*) there\. It is in version \1 of the Python package duckdb-extension-ducklake\. .*"overrides"/,
+    )
+    const run = await sluiceProcess(['run', 'o.yaml'], { cwd: folder, env })
+    expect(run.exitCode).toBe(1)
+    expect(run.stderr).toContain('There is no ducklake.duckdb_extension')
+    expect(await readdir(folder)).not.toContain('o.ducklake')
+  })
+
+  it.skipIf(extensions === undefined)('names the extensions that DuckDB loads', async () => {
+    await writeFile(join(folder, 'o.yaml'), lake.replace('ducklake:o.ducklake', 'ducklake:sqlite:o.sqlite'))
+    const { ok, of } = await doctor(['o.yaml'], {
+      SLUICE_DUCKDB_EXTENSIONS: extensions ?? '',
+      NODE_OPTIONS: process.env.NODE_OPTIONS ?? '',
+    })
+    expect(of('destination').map(({ says }) => says)).toContainEqual(
+      expect.stringMatching(/^ducklake:o\.sqlite: DuckDB loads ducklake, sqlite_scanner$/),
+    )
+    expect(ok).toBe(true)
+    expect(await readdir(folder)).not.toContain('o.sqlite')
+  })
 })

@@ -117,6 +117,13 @@ async function destinationFindings(pipeline: Pipeline): Promise<readonly Finding
     const { folderFindings } = await import('../../config/machine.js')
     findings.push(...(await folderFindings('destination', localPath)))
   }
+  if (destination.tryEngine !== undefined) {
+    const engine = await attempt('destination', async () => ({
+      says: `${destination.name}: ${await destination.tryEngine?.()}`,
+    }))
+    findings.push(engine.finding)
+    if (!('done' in engine)) return findings
+  }
   const dataset = pipeline.dataset()
   const read = await attempt('dataset', async () => {
     const schema = await dataset.schema()

@@ -79,6 +79,10 @@ export function ducklakeDestination(options: DucklakeOptions, clock: Pick<Clock,
       const { lakeExists } = await import('./ducklakeDatabase.js')
       return await lakeExists(lake)
     },
+    async tryEngine() {
+      const { tryExtensions } = await import('./ducklakeDatabase.js')
+      return await tryExtensions(lake)
+    },
     async connect(dataset, signal) {
       signal?.throwIfAborted()
       const { openLake } = await import('./ducklakeDatabase.js')

@@ -92,6 +92,23 @@ export async function lakeExists(lake: Lake): Promise<boolean> {
   }
 }
 
+/** Loads the extensions that the lake needs, as opening it does, and names them. Opens and creates no lake. */
+export async function tryExtensions(lake: Lake): Promise<string> {
+  const names = extensionsOf(lake)
+  const memory = await openMemory(lake.place)
+  try {
+    const connection = await memory.connect()
+    try {
+      await loadExtensions(connection, { names, folder: lake.extensions, place: lake.place })
+    } finally {
+      connection.closeSync()
+    }
+  } finally {
+    await memory.close()
+  }
+  return `DuckDB loads ${names.join(', ')}`
+}
+
 async function shared(lake: Lake): Promise<OpenLake> {
   const { place, catalog } = lake
   if (catalog.kind === 'postgres') return await attach(lake, true)

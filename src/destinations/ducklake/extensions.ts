@@ -60,9 +60,15 @@ function fileOf(files: readonly string[], name: ExtensionName, version: string, 
   const file = named.find(one => one.split(sep).includes(version)) ?? named[0]
   if (file !== undefined) return file
   throw failure(
-    `There is no ${name}.duckdb_extension in ${folder}; put the one for DuckDB ${version} there. It is in the Python package duckdb-extension-${name.replace('_', '-')}`,
+    `There is no ${name}.duckdb_extension in ${folder}; put the one for DuckDB ${version} there. ${sourceOf(name, version)}`,
     place,
   )
+}
+
+/** Where a file comes from, and what to do where it is not there in this version. */
+function sourceOf(name: ExtensionName, version: string): string {
+  const wheel = `duckdb-extension-${name.replace('_', '-')}`
+  return `It is in version ${version.replace(/^v/, '')} of the Python package ${wheel}. Where pip has only an older version, take the DuckDB of that version in package.json, as in \`"overrides": { "@duckdb/node-api": "1.5.5-r.5" }\``
 }
 
 function unavailable(
@@ -75,14 +81,14 @@ function unavailable(
   const where = folder === undefined ? '' : ` in ${folder}`
   const built = /built specifically for DuckDB version '([^']+)'/.exec(text)?.[1]
   if (built !== undefined) {
-    const message = `The DuckDB extension ${name}${where} is for DuckDB ${built}, and this is ${version}; get the one for ${version}`
+    const message = `The DuckDB extension ${name}${where} is for DuckDB ${built}, and this is ${version}; get the one for ${version}. ${sourceOf(name, version)}`
     return failure(message, place, error)
   }
   const why = firstLine(text)
   const message =
     folder === undefined
       ? `The DuckDB extension ${name} is not installed, and DuckDB could not fetch it: ${why}. Run once with access to the internet, or put ${name}.duckdb_extension for DuckDB ${version} into a folder and name that in SLUICE_DUCKDB_EXTENSIONS`
-      : `The DuckDB extension ${name}${where} cannot be loaded: ${why}. Get the one for DuckDB ${version} and this machine`
+      : `The DuckDB extension ${name}${where} cannot be loaded: ${why}. Get the one for DuckDB ${version} and this machine. ${sourceOf(name, version)}`
   return failure(message, place, error)
 }
 
