@@ -21,6 +21,7 @@ export type Extent = 'whole' | 'pages' | 'window'
 /** `Name` is a resource of the source, if TypeScript knows the names. */
 export interface Receipt<Name extends string = string> {
   readonly resource: Name
+  /** What the run was asked for: all of the resource, the first pages of its lists, or one window of a backfill. */
   readonly extent: Extent
   /** Requests sent, retries included; answers taken from the journal are not requests. */
   readonly requests: number
@@ -47,6 +48,10 @@ export interface Receipt<Name extends string = string> {
   readonly announced?: number | undefined
   /** Milliseconds spent waiting for rate limits and retries. */
   readonly waitedMs: number
+  /**
+   * Whether all records arrived. `complete`: the list showed its end or its number. `unproven`: nothing speaks for or against
+   * it. `incomplete`: something is missing, or seems to be; the run fails unless allowed.
+   */
   readonly verdict: Verdict
   /** Reasons for the verdict, one sentence each. */
   readonly reasons: readonly string[]
@@ -69,6 +74,13 @@ export function withDeleted(
 export function worstVerdict(receipts: readonly Pick<Receipt, 'verdict'>[]): Verdict | undefined {
   const verdicts = new Set(receipts.map(({ verdict }) => verdict))
   return VERDICTS.findLast(verdict => verdicts.has(verdict))
+}
+
+/** Whether all pages came from a journal, as in a replay, or in a run that went on after all of them were read. */
+export function isFromJournal(receipt: Pick<Receipt, 'requests' | 'pages' | 'pagesFromJournal'> | undefined): boolean {
+  if (receipt === undefined) return false
+  const { requests, pages, pagesFromJournal } = receipt
+  return requests === 0 && pages > 0 && pages === pagesFromJournal
 }
 
 /** Rows of a receipt, nested tables included. */

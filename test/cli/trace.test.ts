@@ -21,6 +21,11 @@ const SHOPS = Array.from({ length: 5 }, (_, index) => ({
   ],
 }))
 
+const NULLS = [
+  { id: 1, owner: null },
+  { id: 2, owner: { name: 'Ann', home: { city: 'Bonn' } } },
+]
+
 interface Setting {
   readonly folder: string
   readonly shops: Api
@@ -38,6 +43,7 @@ async function loaded(
     if (url.pathname === '/table') return { text: 'id,name\n1,one\n2,two\n', type: 'text/csv' }
     if (url.pathname === '/twice')
       return { json: { items: offset === 0 ? SHOPS.slice(0, 2) : [{ ...SHOPS[1], name: 'another' }], total: 3 } }
+    if (url.pathname === '/nulls') return { json: { items: NULLS.slice(offset, offset + 2), total: NULLS.length } }
     if (url.pathname !== '/shops') return undefined
     return { json: { items: SHOPS.slice(offset, offset + 2), total: SHOPS.length } }
   })
@@ -136,6 +142,28 @@ describe('sluice trace', { timeout: 90_000 }, () => {
     expect(shown.stdout).toMatch(/^record +\$\.items\[0\], bytes \d+ to \d+ of the journal$/m)
     expect(shown.stdout).toMatch(/^address__city +Bonn +\$\.items\[0\]\.address\.city +\d+–\d+$/m)
     expect(shown.stdout).toMatch(/^_dlt_id .* Sluice$/m)
+  })
+
+  it('leads from the columns of an object that is null to that null', async () => {
+    const { sluice } = await loaded(origin => shopsOf(origin).replace('path: shops', 'path: nulls'))
+    const { stdout } = await sluice('trace', 'shops.yaml', 'shops', '1')
+    expect(stdout).toMatch(/^owner__name .* \$\.items\[0\]\.owner +\d+–\d+$/m)
+    expect(stdout).toMatch(/^owner__home__city .* \$\.items\[0\]\.owner +\d+–\d+$/m)
+  })
+
+  it('finds a row of a replay in the journal that was kept, and the history marks the load', async () => {
+    const { sluice } = await loaded(shopsOf)
+    const first = await sluice('history', 'shops.yaml')
+    expect(first.stdout).not.toContain('pages from')
+    const [kept] = /^\d+\.\d+/m.exec(first.stdout) ?? []
+    expect(await sluice('replay', 'shops.yaml')).toMatchObject({ exitCode: 0 })
+    const { stdout } = await sluice('trace', 'shops.yaml', 'shops', '4')
+    expect(stdout.replace(/\s+/g, ' ')).toContain(
+      `journal the load took its pages from a journal, as a replay does; the newest one before it, of load ${kept}: `,
+    )
+    expect(stdout).toMatch(/^name .*\$\.items\[1\]\.name/m)
+    const loads = (await sluice('history', 'shops.yaml')).stdout
+    expect(loads).toMatch(/ a journal .*\n.* the API /)
   })
 
   it('says that the journal was not kept, and how to keep it', async () => {

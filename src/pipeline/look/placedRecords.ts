@@ -83,7 +83,7 @@ export function placedRecords(
     .filter(({ score }) => score === best)
     .flatMap(({ document, found, offset }) => {
       const own = descended(document, found, nested, names)
-      return own === undefined ? [] : [placed(document, own, line.at(-1) ?? root, bodyStart + offset)]
+      return own === undefined ? [] : [placed(document, own, line.at(-1) ?? root, bodyStart + offset, names)]
     })
 }
 
@@ -260,17 +260,29 @@ function elementRow(
   return { ...element, values: new Map([[column, element]]), lists: new Map() }
 }
 
-function placed(document: JsonDocument, found: Found, { table, row }: RowLine, offset: number): PlacedRecord {
+function placed(
+  document: JsonDocument,
+  found: Found,
+  { table, row }: RowLine,
+  offset: number,
+  { naming: { separator } }: KeyNames,
+): PlacedRecord {
   const place = ({ span, path }: Located): Place => ({ path, start: offset + span.start, end: offset + span.end })
-  const columns = [...table.columns.keys()].filter(column => found.values.has(column))
+  const isNull = ({ span }: Located): boolean => document.kind(span) === 'null'
+  // An object that is null has no member: it is why the columns of its members are null.
+  const nullObjects = [...found.values].filter(([name, located]) => !table.columns.has(name) && isNull(located))
+  const located = (column: string): Located | undefined => {
+    const own = found.values.get(column)
+    if (own !== undefined || row[column] !== null) return own
+    return nullObjects.find(([name]) => column.startsWith(`${name}${separator}`))?.[1]
+  }
   return {
     record: place(found),
-    values: columns.flatMap(column => {
-      const located = found.values.get(column)
-      if (located === undefined) return []
-      const { data_type } = table.columns.get(column) ?? {}
-      const isEqual = isSame(document, located.span, row[column] ?? null, data_type)
-      return [{ column, ...place(located), text: textOf(document, located.span), isEqual }]
+    values: [...table.columns].flatMap(([column, { data_type }]) => {
+      const from = located(column)
+      if (from === undefined) return []
+      const isEqual = isSame(document, from.span, row[column] ?? null, data_type)
+      return [{ column, ...place(from), text: textOf(document, from.span), isEqual }]
     }),
   }
 }

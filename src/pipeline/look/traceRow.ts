@@ -2,7 +2,7 @@ import { placedAnswers, recordedLoads } from '../../journal/journal.js'
 import type { RowValue } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
-import type { Receipt } from '../../model/receipt.js'
+import { isFromJournal, type Receipt } from '../../model/receipt.js'
 import type { KeyNames } from '../../normalize/tables/shapes.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { type SystemNames, systemNames } from '../../schema/systemTables.js'
@@ -42,6 +42,11 @@ export type TracedJournal =
   | {
       readonly state: 'found' | 'not_found' | 'unreadable'
       readonly path: string
+      /**
+       * The load whose journal it is: the newest one before this load, which took all pages of the resource from a journal,
+       * as a replay does. Absent if the journal is its own.
+       */
+      readonly replayed?: string | undefined
       /** Answers in it, of all resources. */
       readonly answers: number
       /** Those of the resource. */
@@ -96,6 +101,7 @@ export async function traceRow(
   const loadId = String(root.row[system.loadId] ?? '')
   const resource = root.table.resource
   const [load] = await dataset.history({ loadId, limit: 1 })
+  const receipt = load?.receipts.find(one => one.resource === resource)
   const above = line.slice(0, -1).map(({ table, row }) => ({ table: table.name, id: String(row[system.id]) }))
   return {
     table: table.name,
@@ -105,8 +111,8 @@ export async function traceRow(
     resource,
     loadId,
     committedAt: load?.committedAt,
-    receipt: load?.receipts.find(receipt => receipt.resource === resource),
-    journal: await journalOf(setup, line, { loadId, resource, names }, signal),
+    receipt,
+    journal: await journalOf(setup, line, { loadId, resource, names, isReplay: isFromJournal(receipt) }, signal),
   }
 }
 
@@ -203,17 +209,21 @@ interface Loaded {
   readonly loadId: string
   readonly resource: string | undefined
   readonly names: KeyNames
+  /** The load may have been a replay. */
+  readonly isReplay: boolean
 }
 
 async function journalOf(
   setup: PipelineSetup,
   line: readonly [RowLine, ...RowLine[]],
-  { loadId, resource, names }: Loaded,
+  { loadId, resource, names, isReplay }: Loaded,
   signal: AbortSignal | undefined,
 ): Promise<TracedJournal> {
   const recorded = await recordedLoads(setup.files, pipelineFolder(setup))
-  const kept = recorded.findLast(load => load.loadId === loadId && load.fate === 'done')
+  const own = recorded.findLast(load => load.loadId === loadId && load.fate === 'done')
+  const kept = own ?? (isReplay ? recorded.findLast(load => Number(load.loadId) < Number(loadId)) : undefined)
   if (kept === undefined || resource === undefined) return { state: 'not_kept' }
+  const ofOther = kept === own ? {} : { replayed: kept.loadId }
   const keys = primaryKeyOf(line[0].table)
   const sources: TracedSource[] = []
   let ofResource = 0
@@ -225,7 +235,7 @@ async function journalOf(
       const { answers, path } = next.value
       const isReadable = ofResource === 0 || readable > 0
       const state = sources.length > 0 ? 'found' : isReadable ? 'not_found' : 'unreadable'
-      return { state, path, answers, ofResource, sources: bestOf(sources) }
+      return { state, path, ...ofOther, answers, ofResource, sources: bestOf(sources) }
     }
     const { number, method, url, recordedAt, response, bodyStart } = next.value
     ofResource++

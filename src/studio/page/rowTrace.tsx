@@ -98,6 +98,12 @@ function Journal({ journal }: { readonly journal: TraceGiven['journal'] }) {
     )
   return (
     <>
+      {journal.replayed !== undefined && (
+        <p>
+          The load took its pages from a journal, as a replay does. The newest one before it is of load{' '}
+          {journal.replayed}.
+        </p>
+      )}
       {journal.sources.length > 1 && <p>{amount(journal.sources.length)} places hold the key, the likest first.</p>}
       {journal.sources.map(({ answer, method, url, status, recordedAt, record, values, differing }) => (
         <div key={`${answer} ${record.start}`}>
@@ -140,7 +146,8 @@ function Journal({ journal }: { readonly journal: TraceGiven['journal'] }) {
         </div>
       ))}
       <p class="quiet">
-        Other columns have no value in the answer under their names: a step, a parent or Sluice made them.
+        Other columns have no value in the answer under their names: they are null, or a step, a parent or Sluice made
+        them.
       </p>
     </>
   )

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
-import { type Receipt, rowsOf, worstVerdict } from '../../../model/receipt.js'
+import { isFromJournal, type Receipt, rowsOf, worstVerdict } from '../../../model/receipt.js'
 import type { LastLook } from '../../../pipeline/look/lastLook.js'
 import type { PastLoad } from '../../../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../../../pipeline/pipeline.js'
@@ -83,19 +83,37 @@ const COUNTS = [
   { title: 'discarded', align: 'right', mayGoBelow: true },
 ] as const
 
+const ORIGIN = { title: 'pages from', isWhole: true } as const
+
 const RESOURCES = { title: 'resources', mayGoBelow: true } as const
 
-/** `discarded` only where something was: every other list fits into 80 columns. `resources` where other pipelines load into the dataset. */
+/**
+ * `discarded` only where something was: every other list fits into 80 columns. `resources` where other pipelines load into the dataset. `pages from`
+ * where a load took them from a journal.
+ */
 function listed(loads: readonly PastLoad[], { source }: Pipeline, width: number): readonly string[] {
   const own = new Set(source.resources.map(({ name }) => name))
   const isShared = loads.some(({ receipts }) => receipts.some(({ resource }) => !own.has(resource)))
   const hasDiscarded = loads.some(({ receipts }) => receipts.some(({ discardedRows }) => discardedRows > 0))
+  const hasReplays = loads.some(load => originOf(load) === A_JOURNAL)
   const end = hasDiscarded ? COUNTS.length : COUNTS.length - 1
   return textTable(
-    [...ABOUT, ...(isShared ? [RESOURCES] : []), ...COUNTS.slice(0, end)],
-    loads.map(load => [...aboutOf(load), ...(isShared ? [resourcesOf(load)] : []), ...countsOf(load).slice(0, end)]),
+    [...ABOUT, ...(hasReplays ? [ORIGIN] : []), ...(isShared ? [RESOURCES] : []), ...COUNTS.slice(0, end)],
+    loads.map(load => [
+      ...aboutOf(load),
+      ...(hasReplays ? [originOf(load)] : []),
+      ...(isShared ? [resourcesOf(load)] : []),
+      ...countsOf(load).slice(0, end),
+    ]),
     width,
   )
+}
+
+const A_JOURNAL = 'a journal'
+
+function originOf({ receipts }: PastLoad): string {
+  if (receipts.some(({ requests }) => requests > 0)) return 'the API'
+  return receipts.some(isFromJournal) ? A_JOURNAL : '–'
 }
 
 const MOST_NAMES = 3

@@ -103,8 +103,12 @@ function tellTrace(trace: RowTrace, keeping: string, out: Output): void {
 function journalText(journal: TracedJournal, keeping: string): string {
   if (journal.state === 'not_kept')
     return `was not kept, so that no request is known; \`${keeping}\` keeps the one of the next load`
-  const { path, answers, ofResource, sources } = journal
-  const all = `${path}, ${counted(answers, 'answer')}, ${amount(ofResource)} of the resource`
+  const { path, answers, ofResource, sources, replayed } = journal
+  const earlier =
+    replayed === undefined
+      ? ''
+      : `the load took its pages from a journal, as a replay does; the newest one before it, of load ${replayed}: `
+  const all = `${earlier}${path}, ${counted(answers, 'answer')}, ${amount(ofResource)} of the resource`
   if (journal.state === 'unreadable') return `${all}; they are no JSON, so that nothing is found in them`
   if (ofResource === 0) return `${all}: its records came from no request`
   if (journal.state === 'not_found') return `${all}; none holds a record with this key: a step may have changed it`
@@ -123,7 +127,11 @@ function tellSource(source: TracedSource, { row }: RowTrace, out: Output): void 
   const placed = new Map(values.map(value => [value.column, value]))
   const rows = Object.entries(row).map(([column, value]) => {
     const from = placed.get(column)
-    const origin = column.startsWith('_dlt_') ? 'Sluice' : value === null ? 'absent' : 'not in the answer by this name'
+    const origin = column.startsWith('_dlt_')
+      ? 'Sluice'
+      : value === null
+        ? 'no value in the answer'
+        : 'not in the answer by this name'
     return from === undefined
       ? [column, shownValue(value), origin, '']
       : [column, shownValue(value), from.path, `${from.start}–${from.end}`]
