@@ -291,7 +291,7 @@ describe('the command', () => {
     const made = await sluiceProcess(['record', file], { cwd: folder, env: folderEnv(folder) })
     await close()
     expect(made).toMatchObject({ exitCode: 0, stderr: '' })
-    expect(made.stdout).toMatch(/shop\.recording\.warc: 13 answers, \d+ KiB/)
+    expect(made.stdout).toMatch(/shop\.recording\.warc: 13 answers, [\d,.]+ k?B/)
     expect((await readdir(folder)).sort()).toEqual(['shop.recording.warc', 'shop.snapshot.txt', 'shop.yaml'])
     const same = await sluiceProcess(['test', file, '--faults'], { cwd: folder })
     expect(same).toMatchObject({ exitCode: 0, stderr: '' })

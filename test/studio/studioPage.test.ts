@@ -22,11 +22,13 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     await page.getByRole('link', { name: 'shops' }).click()
     await view(page, 'Run')
     await page.getByText('GET').first().waitFor()
+    await page.getByText('It starts from the beginning.').waitFor()
     await page.getByLabel('keep the journal').check()
     await page.getByRole('button', { name: 'Start a run' }).click()
     await page.getByText('committed', { exact: true }).waitFor()
     await page.getByText('250 records, 3 pages').waitFor()
     await page.getByText('3 answered, 0 refused').waitFor()
+    await page.getByText(/^It starts from the state of load \d/).waitFor()
 
     await view(page, 'Loads')
     await page.getByRole('cell', { name: 'complete' }).waitFor()

@@ -123,13 +123,6 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
-/** `1,234 B`, `1.2 MB`. */
-export function bytes(value: number): string {
-  if (value < 10_000) return `${amount(value)} B`
-  if (value < 1_000_000) return `${(value / 1_000).toFixed(0)} kB`
-  return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`
-}
-
 /** Items per second over `ms` milliseconds, as `1,234/s`. Empty while there is too little time to tell. */
 export function rate(items: number, ms: number): string {
   return ms < 50 || items === 0 ? '' : `${amount(Math.round((items * 1_000) / ms))}/s`

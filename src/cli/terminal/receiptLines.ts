@@ -1,7 +1,8 @@
+import { byteText } from '../../model/byteText.js'
 import type { TableChanges } from '../../model/destination.js'
 import { SluiceError } from '../../model/errors.js'
 import type { Receipt } from '../../model/receipt.js'
-import { amount, bytes, counted, duration, printable, wrapped } from './printable.js'
+import { amount, counted, duration, printable, wrapped } from './printable.js'
 import { type TextColumn, textTable } from './table.js'
 import { markedVerdict, verdictStyle } from './tell.js'
 import { type Output, widthOf } from './terminal.js'
@@ -45,7 +46,7 @@ export function receiptLines(
       amount(receipt.pages),
       amount(receipt.records),
       receipt.announced === undefined ? '–' : amount(receipt.announced),
-      bytes(receipt.bytes),
+      byteText(receipt.bytes),
       receipt.waitedMs === 0 ? '–' : duration(receipt.waitedMs),
     ]),
     width,

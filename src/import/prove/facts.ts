@@ -2,6 +2,7 @@ import type { JsonObject, JsonValue } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 import { type CursorRank, compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import type { IncrementalWindow } from '../../model/source.js'
+import { count } from '../../model/verdict.js'
 import type { RecordField } from '../../rest/api.js'
 import type { EndpointResource } from '../../rest/document/model.js'
 import { includedName } from '../../rest/list/answer/includeParent.js'
@@ -25,7 +26,7 @@ export function judgeSelector(listing: Listing): boolean {
     const write = first.count > 0 && path !== '$' ? { [key]: path } : undefined
     listing.judge(key, {
       status: 'assumed',
-      seen: `it is not written; ${first.count} records were found at ${path}`,
+      seen: `it is not written; ${count(first.count, 'record')} ${first.count === 1 ? 'was' : 'were'} found at ${path}`,
       by,
       write,
     })
@@ -82,7 +83,7 @@ function judgeLackingKey(listing: Listing, key: string, records: readonly JsonOb
   if (resource.steps.length > 0 || records.length < 2) return
   const [candidate] = candidateKeys(records, resource.name)
   if (candidate === undefined) return
-  const seen = `it is not written; ${candidate} is different in each of ${records.length} records`
+  const seen = `it is not written; ${candidate} is different in each of ${count(records.length, 'record')}`
   listing.judge(key, {
     status: 'assumed',
     seen,
@@ -138,7 +139,7 @@ export function judgeKey(listing: Listing): undefined {
     return listing.judge(key, { status: 'assumed', seen: `different in the ${records.length} records of one page`, by })
   listing.judge(key, {
     status: 'proven',
-    seen: `there, and different in ${records.length} records of ${pages.length} pages`,
+    seen: `there, and different in ${count(records.length, 'record')} of ${count(pages.length, 'page')}`,
     by,
   })
 }

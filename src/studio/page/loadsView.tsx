@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks'
+import { byteText } from '../../model/byteText.js'
 import type { Receipt } from '../../model/receipt.js'
 import type { LoadFacts, LoadList } from '../pageContract.js'
 import { LoadsChart } from './charts.js'
-import { Ago, amount, bytes, duration, useApi, VerdictBadge, When } from './parts.js'
+import { Ago, amount, counted, duration, useApi, VerdictBadge, When } from './parts.js'
 
 /** The committed loads with their receipts; two of them side by side. */
 export function LoadsView({ id }: { readonly id: string }) {
@@ -101,7 +102,7 @@ function ReceiptCard({ receipt }: { readonly receipt: Receipt }) {
     ['retries', retries === 0 ? undefined : amount(retries)],
     ['waited', waitedMs === 0 ? undefined : duration(waitedMs)],
     ['pages', amount(receipt.pages)],
-    ['read', bytes(receipt.bytes)],
+    ['read', byteText(receipt.bytes)],
     ['filtered', filtered === 0 ? undefined : amount(filtered)],
     ['discarded rows', discardedRows === 0 ? undefined : amount(discardedRows)],
     ['deleted', deleted === undefined ? undefined : amount(deleted)],
@@ -131,7 +132,7 @@ function ReceiptCard({ receipt }: { readonly receipt: Receipt }) {
         {Object.entries(rows).map(([table, count]) => (
           <div key={table}>
             <dt>{table}</dt>
-            <dd>{amount(count)} rows</dd>
+            <dd>{counted(count, 'row')}</dd>
           </div>
         ))}
       </dl>

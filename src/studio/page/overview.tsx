@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { LoadList, PipelineFacts, PipelineList } from '../pageContract.js'
 import { Sparkline } from './charts.js'
-import { Ago, amount, duration, Problem, Until, useApi, VerdictBadge, When } from './parts.js'
+import { Ago, amount, counted, duration, Problem, Until, useApi, VerdictBadge, When } from './parts.js'
 
 const STEP = 25
 
@@ -90,7 +90,7 @@ function PipelineCard({ facts }: { readonly facts: PipelineFacts }) {
               <div class="facts">
                 <VerdictBadge verdict={last.verdict} />
                 <Ago time={last.committedAt} />
-                <span>{amount(last.rows)} rows</span>
+                <span>{counted(last.rows, 'row')}</span>
                 {last.durationMs !== undefined && <span>{duration(last.durationMs)}</span>}
               </div>
               {loads.length > 1 && (

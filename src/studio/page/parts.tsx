@@ -131,6 +131,11 @@ export function amount(value: number): string {
   return value.toLocaleString('en-US')
 }
 
+/** `1 row`, `2 rows`. */
+export function counted(value: number, one: string): string {
+  return `${amount(value)} ${value === 1 ? one : `${one}s`}`
+}
+
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
@@ -138,10 +143,6 @@ export function duration(ms: number): string {
   return minutes < 60
     ? `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-}
-
-export function bytes(value: number): string {
-  return value < 1_048_576 ? `${Math.round(value / 1_024)} kB` : `${Math.round(value / 1_048_576)} MB`
 }
 
 /** How long ago. The exact time is its title. */

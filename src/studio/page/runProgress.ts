@@ -1,5 +1,6 @@
 import type { Verdict } from '../../model/receipt.js'
 import type { RunFacts, RunNews } from '../pageContract.js'
+import { counted } from './parts.js'
 
 interface ResourceProgress {
   readonly records: number
@@ -104,7 +105,7 @@ export function progressed(before: RunProgress, { number, atMs, event }: RunNews
     case 'detected':
       return noted(`${event.resource}: ${event.what} ${event.guess}, because ${event.why}`)
     case 'committing':
-      return { ...after, waiting: `committing ${event.rows.toLocaleString('en-US')} rows` }
+      return { ...after, waiting: `committing ${counted(event.rows, 'row')}` }
     case 'memory':
       return { ...after, memoryBytes: event.bytes }
     case 'ended':

@@ -1,8 +1,9 @@
-import { useEffect, useReducer, useState } from 'preact/hooks'
+import { useCallback, useEffect, useReducer, useState } from 'preact/hooks'
+import { byteText } from '../../model/byteText.js'
 import type { PipelinePlan } from '../../pipeline/look/describePipeline.js'
 import type { PipelineFacts, RunAsked, RunFacts, RunNews } from '../pageContract.js'
 import { api, runNews } from './apiClient.js'
-import { amount, bytes, duration, Problem, useApi, VerdictBadge, When } from './parts.js'
+import { amount, counted, duration, Problem, useApi, VerdictBadge, When } from './parts.js'
 import { noProgress, progressed, type RunProgress } from './runProgress.js'
 import { Waterfall } from './waterfall.js'
 import { WindowStrip } from './windowStrip.js'
@@ -11,6 +12,8 @@ import { WindowStrip } from './windowStrip.js'
 export function RunView({ facts }: { readonly facts: PipelineFacts }) {
   const runs = useApi<{ readonly runs: readonly RunFacts[] }>('runs')
   const [started, setStarted] = useState<string>()
+  const [ended, setEnded] = useState(0)
+  const tellEnd = useCallback(() => setEnded(before => before + 1), [])
   return (
     <When of={runs}>
       {({ runs }) => {
@@ -18,8 +21,8 @@ export function RunView({ facts }: { readonly facts: PipelineFacts }) {
         return (
           <>
             <StartForm facts={facts} onStart={setStarted} />
-            {run !== undefined && <RunProgressView key={run} run={run} />}
-            <Plan facts={facts} />
+            {run !== undefined && <RunProgressView key={run} run={run} onEnd={tellEnd} />}
+            <Plan facts={facts} again={ended} />
           </>
         )
       }}
@@ -92,7 +95,13 @@ const STATES: Readonly<Record<RunFacts['state'], string>> = {
   stopped: 'stopped; the pages are kept for the next run',
 }
 
-function RunProgressView({ run }: { readonly run: string }) {
+interface RunProgressProps {
+  readonly run: string
+  /** The next run begins elsewhere now. */
+  readonly onEnd: () => void
+}
+
+function RunProgressView({ run, onEnd }: RunProgressProps) {
   const [progress, add] = useReducer(
     (before: RunProgress, news: readonly RunNews[]) => news.reduce(progressed, before),
     noProgress,
@@ -107,6 +116,10 @@ function RunProgressView({ run }: { readonly run: string }) {
     return () => stop.abort()
   }, [run])
   const { resources, requests, notes, memoryBytes, atMs, records, ended, waiting } = progress
+  const isOver = ended !== undefined
+  useEffect(() => {
+    if (isOver) onEnd()
+  }, [isOver, onEnd])
   return (
     <section aria-label="Progress of the run">
       <h2>
@@ -130,7 +143,7 @@ function RunProgressView({ run }: { readonly run: string }) {
         {memoryBytes !== undefined && (
           <div>
             <dt>memory</dt>
-            <dd>{bytes(memoryBytes)}</dd>
+            <dd>{byteText(memoryBytes)}</dd>
           </div>
         )}
         {waiting !== undefined && ended === undefined && (
@@ -153,7 +166,7 @@ function RunProgressView({ run }: { readonly run: string }) {
       <ul class="resources">
         {[...resources].map(([name, one]) => (
           <li key={name}>
-            <strong>{name}</strong> {amount(one.records)} records, {amount(one.pages)} pages
+            <strong>{name}</strong> {counted(one.records, 'record')}, {counted(one.pages, 'page')}
             {one.announced !== undefined && (
               <>
                 {' '}
@@ -189,8 +202,9 @@ function RunProgressView({ run }: { readonly run: string }) {
   )
 }
 
-export function Plan({ facts }: { readonly facts: PipelineFacts }) {
-  const plan = useApi<PipelinePlan>(`pipelines/${facts.id}/plan`)
+/** What the next run would do; asked for again with another `again`. */
+export function Plan({ facts, again = 0 }: { readonly facts: PipelineFacts; readonly again?: number }) {
+  const plan = useApi<PipelinePlan>(`pipelines/${facts.id}/plan`, again)
   return (
     <>
       <h2>What a run does</h2>

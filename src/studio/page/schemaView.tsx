@@ -1,5 +1,5 @@
 import type { SchemaDrift, TableFacts, TableList, VersionList } from '../pageContract.js'
-import { Ago, amount, Scrolled, useApi, When } from './parts.js'
+import { Ago, amount, counted, Scrolled, useApi, When } from './parts.js'
 
 /** The tables with their parents, keys and contracts, what drifted, and what each version of the schema changed. */
 export function SchemaView({ id }: { readonly id: string }) {
@@ -114,7 +114,7 @@ function Drift({ drift: { sinceLock, refused } }: { readonly drift: SchemaDrift 
         <ul class="changes">
           {refused.map(({ loadId, committedAt, resource, rows, values }) => (
             <li key={`${loadId} ${resource}`}>
-              {resource}: the contract refused {amount(rows)} rows and {amount(values)} values,{' '}
+              {resource}: the contract refused {counted(rows, 'row')} and {counted(values, 'value')},{' '}
               <Ago time={committedAt} />
             </li>
           ))}
@@ -206,7 +206,7 @@ function described(tables: readonly TableFacts[]): string {
   return tables
     .map(
       ({ name, parent, columns }) =>
-        `${name}${parent === undefined ? '' : `, nested in ${parent}`}, ${columns.length} columns`,
+        `${name}${parent === undefined ? '' : `, nested in ${parent}`}, ${counted(columns.length, 'column')}`,
     )
     .join('; ')
 }

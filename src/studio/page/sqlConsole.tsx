@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Cell, RowsGiven, TableFacts } from '../pageContract.js'
 import { api } from './apiClient.js'
-import { amount, DownloadButtons, Grid, Problem } from './parts.js'
+import { counted, DownloadButtons, Grid, Problem } from './parts.js'
 
 interface SqlConsoleProps {
   readonly id: string
@@ -84,8 +84,8 @@ export function SqlConsole({ id, tables }: SqlConsoleProps) {
           <>
             <p class="quiet">
               {answer.given.isCut
-                ? `the first ${amount(answer.given.rows.length)} rows`
-                : `${amount(answer.given.rows.length)} rows`}
+                ? `the first ${counted(answer.given.rows.length, 'row')}`
+                : counted(answer.given.rows.length, 'row')}
             </p>
             <BarChart given={answer.given} />
             <Grid label="Rows of the statement" columns={answer.given.columns} rows={answer.given.rows} />

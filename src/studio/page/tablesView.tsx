@@ -13,7 +13,7 @@ import type {
 } from '../pageContract.js'
 import { FARTHEST_SORTED_ROW, FILTER_OPERATORS } from '../pageContract.js'
 import { api, pathOf, queryOf } from './apiClient.js'
-import { amount, CellText, DownloadButtons, Grid, Problem, useApi, When } from './parts.js'
+import { amount, CellText, counted, DownloadButtons, Grid, Problem, useApi, When } from './parts.js'
 import { RowTraceView } from './rowTrace.js'
 import { SqlConsole } from './sqlConsole.js'
 
@@ -395,7 +395,7 @@ function Values({ id, table, column }: ValuesProps) {
   return (
     <div class="values">
       <p>
-        {isSample ? `Of the first ${amount(rows)} rows: ` : `${amount(rows)} rows: `}
+        {isSample ? `Of the first ${counted(rows, 'row')}: ` : `${counted(rows, 'row')}: `}
         {amount(distinct)} distinct, {share.toFixed(share > 0 && share < 1 ? 2 : 0)} % NULL, from{' '}
         <CellText value={least} /> to <CellText value={greatest} />
       </p>
@@ -414,7 +414,7 @@ function Values({ id, table, column }: ValuesProps) {
               width="9"
               height={(bin.rows / most) * 58}
             >
-              <title>{`${bin.from} to ${bin.to}: ${amount(bin.rows)} rows`}</title>
+              <title>{`${bin.from} to ${bin.to}: ${counted(bin.rows, 'row')}`}</title>
             </rect>
           ))}
         </svg>

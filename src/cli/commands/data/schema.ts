@@ -2,7 +2,7 @@ import type { Pipeline } from '../../../pipeline/pipeline.js'
 import { exportSchema, type SchemaFormat } from '../../../schema/export/export.js'
 import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
 import type { ExitCode } from '../../failure.js'
-import { printable } from '../../terminal/printable.js'
+import { counted, printable } from '../../terminal/printable.js'
 import { tell } from '../../terminal/tell.js'
 import { writeWhole } from '../../writtenFile.js'
 import type { CommandContext } from '../command.js'
@@ -43,7 +43,7 @@ export function typesCommand(file: string, options: SchemaCommandOptions, contex
 }
 
 function described({ name, version, tables }: ReadonlySchema): string {
-  return `schema ${name}, version ${version}, ${tables.size} tables`
+  return `schema ${name}, version ${version}, ${counted(tables.size, 'table')}`
 }
 
 /** For commands that look at what was loaded. */

@@ -11,7 +11,7 @@ import { didYouMean } from '../../../model/nearMiss.js'
 import { withoutSecrets } from '../../../model/secrets/scrubber.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
 import { type ExitCode, worstOf } from '../../failure.js'
-import { amount, printable } from '../../terminal/printable.js'
+import { amount, counted, printable } from '../../terminal/printable.js'
 import { printRows, rowFormat } from '../../terminal/rowFormats.js'
 import { textTable } from '../../terminal/table.js'
 import { tell } from '../../terminal/tell.js'
@@ -155,7 +155,7 @@ async function showTable(
 ): Promise<void> {
   const sample: DatasetRow[] = []
   for await (const rows of connection.read({ table, limit })) sample.push(...rows)
-  out.line(`\n${amount(sample.length)} of ${amount(await connection.count(table))} rows`)
+  out.line(`\n${amount(sample.length)} of ${counted(await connection.count(table), 'row')}`)
   const maxWidth = out.isTerminal ? VALUE_WIDTH : Number.POSITIVE_INFINITY
   for (const row of sample) {
     out.line()

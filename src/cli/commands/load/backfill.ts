@@ -10,7 +10,7 @@ import type { WindowOptions } from '../../../pipeline/backfill/askedRange.js'
 import type { Partition, WindowOutcome } from '../../../pipeline/backfill/loadWindows.js'
 import type { BackfillStatus } from '../../../pipeline/backfill/runBackfill.js'
 import type { ExitCode } from '../../failure.js'
-import { amount, duration, printable, wrapped } from '../../terminal/printable.js'
+import { amount, counted, duration, printable, wrapped } from '../../terminal/printable.js'
 import { textTable } from '../../terminal/table.js'
 import { markedVerdict, tell, tellDone } from '../../terminal/tell.js'
 import { type Output, widthOf } from '../../terminal/terminal.js'
@@ -73,7 +73,7 @@ export async function backfillCommand(
     tellDone(
       out,
       printable(
-        `${count(loads.length, 'window')} committed: ${amount(records)} records of ${resource} into ${dataset} (${took}).`,
+        `${count(loads.length, 'window')} committed: ${counted(records, 'record')} of ${resource} into ${dataset} (${took}).`,
       ),
     )
   return 0

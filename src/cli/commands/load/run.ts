@@ -5,7 +5,7 @@ import type { RunResult } from '../../../pipeline/setup.js'
 import { redactUrl } from '../../../rest/http/redact.js'
 import { type ExitCode, reportFailure } from '../../failure.js'
 import { eventLog } from '../../terminal/eventLog.js'
-import { amount, duration, printable } from '../../terminal/printable.js'
+import { counted, duration, printable } from '../../terminal/printable.js'
 import { progressView } from '../../terminal/progress.js'
 import { failedLines, receiptLines } from '../../terminal/receiptLines.js'
 import { shellWord } from '../../terminal/shellWord.js'
@@ -114,7 +114,7 @@ async function reportedToPeople(
   tellDone(
     out,
     printable(
-      `Load ${result.loadId} committed: ${amount(rows)} ${rows === 1 ? 'row' : 'rows'} into ${place.destination}, dataset ${place.dataset} (${took}).`,
+      `Load ${result.loadId} committed: ${counted(rows, 'row')} into ${place.destination}, dataset ${place.dataset} (${took}).`,
     ),
   )
   const isGone = place.destination === 'duckdb::memory:'

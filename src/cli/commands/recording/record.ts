@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
+import { byteText } from '../../../model/byteText.js'
 import type { RunEvent } from '../../../model/events.js'
 import type { ExitCode } from '../../failure.js'
-import { amount, counted, printable } from '../../terminal/printable.js'
+import { counted, printable } from '../../terminal/printable.js'
 import { tell, tellDone } from '../../terminal/tell.js'
 import type { CommandContext } from '../command.js'
 import { differenceLines, tellTested } from './test.js'
@@ -34,7 +35,7 @@ export async function recordCommand(
   const recorded = await recordPipeline(file, { ...options, signal: context.signal, onEvent })
   for (const { pipeline, path, recording, bytes } of recorded) {
     const { exchanges } = recording
-    const size = `${counted(exchanges.length, 'answer')}, ${amount(Math.ceil(bytes / 1024))} KiB`
+    const size = `${counted(exchanges.length, 'answer')}, ${byteText(bytes)}`
     tellDone(out, printable(`${pipeline}: ${path}: ${size}`))
     if (bytes > LARGE) tell(err, printable('hint: that is much for Git; fewer --pages or --parents make it smaller'))
   }
