@@ -47,7 +47,7 @@ test('a backfill that failed goes on where it failed, and its status tells what 
   expect(first.stdout).toContain('4 windows to load. It may be stopped at any time')
   expect(first.stdout.match(/ complete {2}12 records, 1 request, /g)).toHaveLength(3)
   expect(first.stdout).toMatch(/\(1 of 4, about 3 requests and .* left\)/)
-  expect(first.stdout).toMatch(/2024-01-02T00:00:00\.000Z … 2024-01-02T12:00:00\.000Z {2}failed/)
+  expect(first.stdout).toMatch(/2024-01-02T00:00:00\.000Z … 2024-01-02T12:00:00\.000Z {2}failed: .*403/s)
   expect(first.stderr).toContain('visits: 1 window failed, 3 committed.')
   expect(first.stderr).toContain('403')
   expect(first.stderr).toContain('code: windows_failed')

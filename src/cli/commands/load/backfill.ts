@@ -121,7 +121,8 @@ function textLines(out: Output): (outcome: WindowOutcome) => void {
     const window = rangeText(outcome)
     if (outcome.outcome !== 'halved') ended += 1
     if (outcome.outcome !== 'loaded') {
-      tell(out, printable(`${window}  ${OTHERWISE[outcome.outcome]}`))
+      const reason = outcome.outcome === 'failed' ? `: ${outcome.error.message}` : ''
+      tell(out, printable(`${window}  ${OTHERWISE[outcome.outcome]}${reason}`))
       return
     }
     const { load, durationMs, left, estimate } = outcome
