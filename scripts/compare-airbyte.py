@@ -5,7 +5,11 @@ Reads a manifest by Airbyte's CDK from a simulated API, and goes on answering un
 
 FOLDER gets `manifest.yaml`, redirected to the simulation, and `read.json`: the records of each stream and the errors of
 the CDK. NAMES are the references of an imported document, as JSON: options that are set though they need not be. A line
-of JSON on the standard output says that the CDK has read, with values for the references.
+of JSON on the standard output says that the CDK has read, with values for the references and the origin of the API.
+
+Classes of the connector are loaded from the folder of the manifest: `components.py`, or the package out of its wheel.
+What they ask for by themselves goes to the simulation, too. `signed.json` and `signed-ours.json` in FOLDER say how the
+requests of the CDK and those after it were signed, and what was asked for besides lists.
 
 The answers follow from the manifest as the CDK itself resolves it. An answer depends on the request alone: its path, its
 parameters and its body say which records there are; the place of the next page and the window of time say which of them
@@ -15,6 +19,7 @@ come. The values that lead from page to page are those for which the CDK's own i
 import itertools
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -24,6 +29,7 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+import requests
 import yaml
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream, DestinationSyncMode, SyncMode, Type
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
@@ -39,10 +45,12 @@ LAST = object()
 
 def main() -> None:
     manifest_file, folder, names = sys.argv[1:4]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(manifest_file)))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     origin = f"http://127.0.0.1:{server.server_port}"
     with open(manifest_file, encoding="utf-8") as file:
         manifest = redirected(yaml.safe_load(file), f"{origin}/h/")
+    redirect_requests(f"{origin}/h/")
     config, environment = options_of(manifest, set(json.loads(names)), origin)
     with open(f"{folder}/manifest.yaml", "w", encoding="utf-8") as file:
         json.dump(manifest, file, default=str)
@@ -52,11 +60,25 @@ def main() -> None:
     records, errors = read(source, manifest, config)
     with open(f"{folder}/read.json", "w", encoding="utf-8") as file:
         json.dump({"records": records, "errors": errors}, file)
-    print(json.dumps({"environment": environment}), flush=True)
+    Handler.api.write_signed(f"{folder}/signed.json")
+    print(json.dumps({"environment": environment, "origin": origin}), flush=True)
     Handler.api.odd.clear()
     sys.stdin.read()
+    Handler.api.write_signed(f"{folder}/signed-ours.json")
     with open(f"{folder}/odd.json", "w", encoding="utf-8") as file:
         json.dump(Handler.api.odd, file)
+
+
+def redirect_requests(base):
+    """Addresses in the code of a class lead to the simulation."""
+    send = requests.Session.send
+
+    def sent(session, request, **options):
+        if not request.url.startswith("http://127.0.0.1:"):
+            request.url = re.sub(r"^https?://", base, request.url)
+        return send(session, request, **options)
+
+    requests.Session.send = sent
 
 
 def read(source, manifest, config):
@@ -419,6 +441,7 @@ class Api:
         self.origin = origin
         self.tokens = {}
         self.odd = []
+        self.signed = set()
         self.found = {}
         self.lock = threading.Lock()
         self.routes = []
@@ -430,6 +453,11 @@ class Api:
             ensure(self.session, [str(key) for key in path], "session-of-the-simulation")
         for key in strings_at(manifest, "access_token_name"):
             self.session[key] = "token-of-the-simulation"
+
+    def write_signed(self, file_name):
+        with self.lock, open(file_name, "w", encoding="utf-8") as file:
+            json.dump(sorted(self.signed), file)
+            self.signed.clear()
 
     def add(self, stream, seen):
         if stream.get("type") == "StateDelegatingStream":
@@ -458,8 +486,12 @@ class Api:
     def answer(self, request):
         path = tidy(unquote(request.path))
         fitting = [route for route in self.routes if route.pattern.fullmatch(path)]
+        signed = {"authorization": request.headers.get("authorization")}
         if not fitting:
+            asked = {"method": request.method, "path": path, "query": request.query, "body": request.body}
+            self.signed.add(json.dumps({**asked, **signed}, sort_keys=True))
             return {}, self.session
+        self.signed.add(json.dumps(signed, sort_keys=True))
         best = max(route.url for route in fitting)
         routes = [route for route in fitting if route.url == best]
         routes = [route for route in routes if route.method == request.method] or routes

@@ -1,18 +1,21 @@
 /**
  * Lets Airbyte's CDK and Sluice read the same manifests from the same simulated API, and compares what they load, stream
- * by stream. Only manifests count that import with no point that stops a run and need no Python of their own.
+ * by stream. Only manifests count that import with no point that stops a run.
  *
  *     npx tsx scripts/compare-airbyte.ts PYTHON FOLDER [MOST] [NAME...]
  *
  * PYTHON can import `airbyte_cdk`. FOLDER holds manifests as `NAME/manifest.yaml`, fetched by hand and never committed.
  * MOST manifests are compared, spread over the folder; with names only these. A table says for each stream how many
  * distinct records both have; what only one of them has is printed below it. `compare-airbyte.py` simulates the API.
+ *
+ * A manifest with classes of its own counts only if their code lies beside it, as `components.py` or as the package out of
+ * the wheel. For these how both sign their requests is compared, too.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 import { type ImportedFile, importPipeline, loadPipelineFile } from '../src/index.js'
 import { ended, firstLine } from './simulationProcess.js'
@@ -20,6 +23,9 @@ import { ended, firstLine } from './simulationProcess.js'
 /** Longer than any manifest takes on a slow machine. */
 const LONGEST_MS = 600_000
 const MOST_SHOWN = 2
+const HAS_CLASSES = /\bclass_name:/
+/** The module of connectors that have none of their own. The CDK looks for `components.py` instead. */
+const SHARED_MODULE = 'source_declarative_manifest'
 const PER_SECOND: Readonly<Record<string, number>> = { SECONDS: 1, MS: 1e3, MICROSECONDS: 1e6 }
 
 interface Compared {
@@ -30,7 +36,13 @@ interface Compared {
 }
 
 type Outcome =
-  | { readonly kind: 'compared'; readonly streams: readonly Compared[]; readonly odd: readonly string[] }
+  | {
+      readonly kind: 'compared'
+      readonly streams: readonly Compared[]
+      readonly odd: readonly string[]
+      /** How only one of both signs its requests. */
+      readonly signed: readonly string[]
+    }
   /** The CDK itself cannot read it from the simulation. */
   | { readonly kind: 'unread'; readonly why: string }
   | { readonly kind: 'failed'; readonly why: string }
@@ -38,6 +50,12 @@ type Outcome =
 interface Read {
   readonly records: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>
   readonly errors: readonly string[]
+}
+
+/** What the simulation says when the CDK has read. */
+interface Started {
+  readonly environment: Readonly<Record<string, string>>
+  readonly origin: string
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -79,11 +97,20 @@ function spread(names: readonly string[]): string[] {
 
 async function isWhole(file: string): Promise<boolean> {
   const text = readFileSync(file, 'utf8')
-  if (/\bclass_name:|^dynamic_streams:/m.test(text) || !/InlineSchemaLoader/.test(text)) return false
+  if (/^dynamic_streams:/m.test(text) || !/InlineSchemaLoader/.test(text)) return false
+  if (HAS_CLASSES.test(text) && !hasCode(dirname(file), text)) return false
   const result = await importPipeline({ kind: 'airbyte', text, file }).catch(() => undefined)
   const [pipeline] = result?.pipelines ?? []
   return (
     pipeline !== undefined && result?.leftOut.length === 0 && !pipeline.notes.some(({ stopsRun }) => stopsRun === true)
+  )
+}
+
+/** Whether the modules of all classes are beside the manifest. */
+function hasCode(folder: string, text: string): boolean {
+  const packages = [...text.matchAll(/\bclass_name: *["']?(\w+)\./g)].map(([, first = '']) => first)
+  return packages.every(
+    first => existsSync(join(folder, first)) || (first === SHARED_MODULE && existsSync(join(folder, 'components.py'))),
   )
 }
 
@@ -92,7 +119,7 @@ function show(name: string, outcome: Outcome): boolean {
     console.log(`${name}: DIFFERENT: ${outcome.why}`)
     return false
   }
-  const { streams, odd } = outcome
+  const { streams, odd, signed } = outcome
   const different = streams.filter(({ onlyAirbyte, onlySluice }) => onlyAirbyte.length + onlySluice.length > 0)
   const empty = streams.filter(({ same }) => same === 0).length
   const isSame = different.length === 0 && empty < streams.length
@@ -108,6 +135,7 @@ function show(name: string, outcome: Outcome): boolean {
     for (const record of onlyAirbyte.slice(0, MOST_SHOWN)) console.log(`    Airbyte ${without(record, onlySluice)}`)
     for (const record of onlySluice.slice(0, MOST_SHOWN)) console.log(`    Sluice  ${without(record, onlyAirbyte)}`)
   }
+  for (const text of signed) console.log(`  signed only by ${text}`)
   if (!isSame) for (const text of [...new Set(odd)].slice(0, 5)) console.log(`  simulation: ${text}`)
   return isSame
 }
@@ -134,11 +162,11 @@ async function outcomeOf(interpreter: string, file: string): Promise<Outcome> {
     const said = await firstLine(child)
     if (said.line === undefined)
       return { kind: 'unread', why: said.errors.trim().split('\n').at(-1)?.slice(0, 300) || 'it takes too long' }
-    const { environment } = JSON.parse(said.line) as { environment: Readonly<Record<string, string>> }
+    const { environment, origin } = JSON.parse(said.line) as Started
     const read = JSON.parse(readFileSync(join(folder, 'read.json'), 'utf8')) as Read
     const got = Object.values(read.records).reduce((sum, records) => sum + records.length, 0)
     if (read.errors.length > 0 || got === 0) return { kind: 'unread', why: read.errors[0] ?? 'no stream has a record' }
-    return await held(read, folder, environment, child)
+    return await held(read, folder, { environment, origin }, child)
   } finally {
     clearTimeout(timer)
     child.kill('SIGKILL')
@@ -147,14 +175,12 @@ async function outcomeOf(interpreter: string, file: string): Promise<Outcome> {
 }
 
 /** What Sluice loads of the redirected manifest, held against what the CDK read. */
-async function held(
-  read: Read,
-  folder: string,
-  environment: Readonly<Record<string, string>>,
-  api: ChildProcess,
-): Promise<Outcome> {
-  const made = await imported(readFileSync(join(folder, 'manifest.yaml'), 'utf8'), join(folder, 'manifest.yaml'))
-  const document = parse(made.text) as { source: { resources: readonly Row[] } }
+async function held(read: Read, folder: string, { environment, origin }: Started, api: ChildProcess): Promise<Outcome> {
+  const manifest = readFileSync(join(folder, 'manifest.yaml'), 'utf8')
+  const made = await imported(manifest, join(folder, 'manifest.yaml'))
+  // An address that a class has in its code is not in the manifest, which was redirected before.
+  const text = made.text.replace(/https?:\/\/(?!127\.0\.0\.1)/g, `${origin}/h/`)
+  const document = parse(text) as { source: { resources: readonly Row[] } }
   const { resources } = document.source
   const env = {
     ...environment,
@@ -188,7 +214,20 @@ async function held(
   )
   if (typeof theirs === 'string') return { kind: 'failed', why: `Airbyte's records cannot be loaded: ${theirs}` }
   const odd = [...ours.reasons, ...(await ended(api, folder))]
-  return { kind: 'compared', streams: streams.map(stream => difference(stream, theirs, ours)), odd }
+  const signed = /"class_name"/.test(manifest) ? signedDifferently(folder) : []
+  return { kind: 'compared', streams: streams.map(stream => difference(stream, theirs, ours)), odd, signed }
+}
+
+function signedDifferently(folder: string): string[] {
+  const [airbyte, sluice] = ['signed.json', 'signed-ours.json'].map(
+    file => JSON.parse(readFileSync(join(folder, file), 'utf8')) as readonly string[],
+  )
+  const only = (some: readonly string[] = [], others: readonly string[] = []) =>
+    some.filter(text => !others.includes(text))
+  return [
+    ...only(airbyte, sluice).map(text => `Airbyte: ${text}`),
+    ...only(sluice, airbyte).map(text => `Sluice:  ${text}`),
+  ]
 }
 
 function difference(stream: string, theirs: Tables, ours: Tables): Compared {

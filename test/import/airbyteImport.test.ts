@@ -1055,10 +1055,10 @@ test.each<[name: string, authenticator: object, auth: object]>([
     },
     {
       type: 'oauth2_client_credentials',
-      access_token_url: 'https://api.example.com/token',
+      access_token_url: 'https://api.example.com/token?grant_type=account_credentials&account_id=a1',
       ...clientMade,
       client_auth: 'basic',
-      access_token_request_data: { account_id: 'a1', grant_type: 'account_credentials' },
+      access_token_request_data: { grant_type: null },
     },
   ],
   [
@@ -1091,15 +1091,16 @@ test.each<[name: string, authenticator: object, auth: object]>([
     {
       ...client,
       grant_type: 'client_credentials',
-      token_refresh_endpoint: 'https://api.example.com/token',
-      refresh_request_body: { scope: 'manage_project:p' },
+      token_refresh_endpoint: 'https://api.example.com/never-asked',
+      refresh_request_body: { scope: 'never sent' },
     },
     {
       type: 'oauth2_client_credentials',
-      access_token_url: 'https://api.example.com/token',
+      access_token_url:
+        'https://auth.${env.REGION}.${env.HOST}.commercetools.com/oauth/token?grant_type=client_credentials&scope=manage_project:${env.PROJECT_KEY}',
       ...clientMade,
       client_auth: 'basic',
-      access_token_request_data: { scope: 'manage_project:p' },
+      access_token_request_data: { grant_type: null },
     },
   ],
   [
@@ -1122,6 +1123,11 @@ test.each<[name: string, authenticator: object, auth: object]>([
     { basic_auth: basicAuth, oauth2: bearer },
     { type: 'http_basic', username: '${env.EMAIL}/token', password: '${secrets.api_token}' },
   ],
+  [
+    'source_declarative_manifest.components.AuthenticatorZendeskSunshine',
+    { basic_auth: basicAuth, oauth2: bearer, oauth2_refresh: { type: 'OAuthAuthenticator' } },
+    { type: 'http_basic', username: '${env.EMAIL}/token', password: '${secrets.api_token}' },
+  ],
 ])('a class whose code is known is what it does: %s', async (class_name, authenticator, auth) => {
   const made = await imported(
     manifest({ requester: { authenticator: { type: 'CustomAuthenticator', class_name, ...authenticator } } }),
@@ -1138,6 +1144,13 @@ test.each<[what: string, class_name: string, more: object]>([
   ['of another connector', 'source_other.components.LookerAuthenticator', {}],
   ['without what it needs', 'source_declarative_manifest.components.ServerToServerOauthAuthenticator', client],
   ['that is named differently', 'source_looker.components.LookerAuthenticator2', {}],
+  ['of a version that takes more', 'source_looker.components.LookerAuthenticator', { scope: 'all' }],
+  ['whose name anybody may have given', 'source_declarative_manifest.components.CustomBearerAuthenticator', {}],
+  [
+    'without the grant that tells whose it is',
+    'source_declarative_manifest.components.ServerToServerOauthAuthenticator',
+    { ...client, account_id: 'a1', authorization_endpoint: 'https://api.example.com/token' },
+  ],
 ])('a class %s stays open', async (_what, class_name, more) => {
   const made = await imported(
     manifest({ requester: { authenticator: { type: 'CustomAuthenticator', class_name, ...more } } }),
@@ -1182,6 +1195,137 @@ test('the members of an object are records, with their names in a field', async 
     ['monday', 2],
     ['friday', 3],
   ])
+})
+
+test('an object that is no map of records ends a run of a class that takes both', async () => {
+  const origin = await listening(() => ({ days: [{ hours: 2 }] }))
+  const extractor = {
+    type: 'CustomRecordExtractor',
+    class_name: 'source_alpha_vantage.object_dpath_extractor.ObjectDpathExtractor',
+    field_path: ['days'],
+    inject_key_as_field: 'day',
+  }
+  const running = ran(
+    manifest({
+      retriever: { record_selector: { type: 'RecordSelector', extractor } },
+      requester: { url_base: origin },
+    }),
+  )
+  await expect(running).rejects.toThrow('the answer is not a map of records')
+})
+
+test('a requester that counts its requests asks as any other', async () => {
+  const made = await imported(
+    manifest({
+      requester: {
+        type: 'CustomRequester',
+        class_name: 'source_freshdesk.components.FreshdeskRequester',
+        url_base: "https://{{ config['domain'] }}/api/v2/",
+        request_parameters: { order_by: 'id' },
+      },
+    }),
+  )
+  expect(made.stops).toEqual([])
+  expect(made.client.base_url).toBe('https://${env.DOMAIN}/')
+  expect(made.resources[0]?.endpoint).toMatchObject({ path: 'api/v2/orders', params: { order_by: 'id' } })
+  expect(made.notes).toContainEqual(
+    expect.objectContaining({ kind: 'assumed', text: expect.stringContaining('for the class FreshdeskRequester: ') }),
+  )
+})
+
+test('a requester of the same connector that asks differently leaves its stream out', async () => {
+  const class_name = 'source_freshdesk.components.FreshdeskTicketsIncrementalRequester'
+  const made = await imported(manifest({ requester: { type: 'CustomRequester', class_name } }))
+  expect(made.leftOut).toMatchObject([{ what: 'stream orders', why: expect.stringContaining(class_name) }])
+})
+
+const ADVERTISER = { path_in_config: [['credentials', 'advertiser_id']], partition_field: 'owner_id' }
+
+test.each<[class_name: string, router: object, records: unknown]>([
+  [
+    'source_tiktok_marketing.components.advertiser_ids_partition_router.SingleAdvertiserIdPerPartition',
+    { $parameters: ADVERTISER },
+    ['a-1', 'b-1'],
+  ],
+  [
+    'source_declarative_manifest.components.SingleAdvertiserIdPerPartition',
+    { $parameters: ADVERTISER },
+    ['a-1', 'b-1'],
+  ],
+  ['source_surveymonkey.components.SurveyIdPartitionRouter', { type: 'CustomPartitionRouter' }, ['a-1', 'b-1']],
+  ['source_declarative_manifest.components.SingleAdvertiserIdPerPartition', {}, undefined],
+  ['source_declarative_manifest.components.SurveyIdPartitionRouter', {}, undefined],
+  ['source_surveymonkey.components.SurveyIdPartitionRouter', { chunk: 100 }, undefined],
+])('a router whose code is known asks for each record of its parent: %s %j', async (class_name, router, records) => {
+  const origin = await listening(({ pathname, searchParams }) =>
+    pathname === '/owners'
+      ? { data: [{ id: 'a' }, { id: 'b' }] }
+      : { data: [{ id: `${searchParams.get('owner')}-1` }] },
+  )
+  const parent = {
+    type: 'ParentStreamConfig',
+    parent_key: 'id',
+    partition_field: 'owner_id',
+    stream: {
+      type: 'DeclarativeStream',
+      name: 'owners',
+      primary_key: 'id',
+      retriever: {
+        type: 'SimpleRetriever',
+        requester: { type: 'HttpRequester', url_base: origin, path: 'owners' },
+        record_selector: { type: 'RecordSelector', extractor: { type: 'DpathExtractor', field_path: ['data'] } },
+      },
+    },
+  }
+  const text = manifest({
+    retriever: { partition_router: { class_name, parent_stream_configs: [parent], ...router } },
+    requester: { url_base: origin, request_parameters: { owner: '{{ stream_partition.owner_id }}' } },
+  })
+  const made = await imported(text)
+  if (records === undefined) {
+    expect(made.leftOut).toMatchObject([{ what: 'stream orders', why: expect.stringContaining(class_name) }])
+    return
+  }
+  expect(made.stops).toEqual([])
+  const pipeline = await ran(text)
+  const rows = await pipeline?.dataset().table('orders').rows()
+  expect(rows?.map(({ id }) => id).sort()).toEqual(records)
+})
+
+test.each<[what: string, form: object]>([
+  ['is required', {}],
+  ['is an empty form by default', { default: {} }],
+])('members of an option that %s are asked for', async (_what, form) => {
+  const made = await imported(
+    manifest({
+      requester: {
+        request_parameters: {
+          app: "{{ config.get('credentials', config.get('environment', {})).get('app', 0) }}",
+          region: "{{ config.get('credentials', {}).get('region') }}",
+        },
+      },
+      spec: {
+        ...('default' in form ? {} : { required: ['credentials'] }),
+        properties: {
+          credentials: {
+            type: 'object',
+            ...form,
+            oneOf: [
+              {
+                title: 'Token',
+                required: ['app', 'region'],
+                properties: { app: { type: 'string' }, region: { type: 'string' } },
+              },
+              { title: 'Other', properties: {} },
+            ],
+          },
+          environment: { type: 'object', properties: { app: { type: 'string' } } },
+        },
+      },
+    }),
+  )
+  expect(made.stops).toEqual([])
+  expect(made.resources[0]?.endpoint.params).toEqual({ app: '${env.APP}', region: '${env.REGION}' })
 })
 
 test('a place of records that is an expression in a parameter stays open', async () => {

@@ -69,6 +69,8 @@ function withPlainBackslashes(template: string): string {
 /** The characters that make an escape after a backslash in Python. */
 const ESCAPED = /['"\\\nabfnrtvuUNx0-7]/
 
+const isMap = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** The parts of a template, without blank text between them. */
 export function partsIn(template: string): readonly Syntax[] {
   return syntaxOf(template).filter(node => !(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))))
@@ -338,7 +340,9 @@ function call(node: Syntax, scope: Scope): Raw {
     const fallback = (): Value => (other === undefined ? NONE : evaluate(other, scope))
     if (found.kind === 'config') {
       if (other?.type === 'ObjectLiteral') return found
-      return scope.names.option(found.keys, false) ?? fallback()
+      const option = scope.names.option(found.keys, false)
+      // Members of an option are looked up one by one, as some of them are references.
+      return option?.kind === 'known' && isMap(option.value) ? found : (option ?? fallback())
     }
     return found.kind === 'known' && found.value == null ? fallback() : found
   }

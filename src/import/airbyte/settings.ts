@@ -36,7 +36,7 @@ export class Settings {
       const branch = this.branchOf(above, keys.slice(0, depth))
       const found = memberOf(branch, key) ?? (isNeeded ? anyMember(above, key) : undefined)
       if (found === undefined) return isNeeded ? this.unspecified(keys) : undefined
-      isRequired &&= listOf(branch.required).includes(key) || listOf(above.required).includes(key)
+      isRequired &&= listOf(branch.required).includes(key) || listOf(above.required).includes(key) || isForm(found)
       schema = found
     }
     return this.valueOf(schema, { keys, isRequired, isNeeded })
@@ -49,8 +49,8 @@ export class Settings {
       if (schema === undefined) return true
       const branch = this.branchOf(schema, keys.slice(0, depth))
       const isRequired = listOf(branch.required).includes(key) || listOf(schema.required).includes(key)
-      if (!isRequired) return true
       schema = memberOf(branch, key)
+      if (!isRequired && (schema === undefined || !isForm(schema))) return true
     }
     return false
   }
@@ -96,7 +96,7 @@ export class Settings {
     const setting: Value = { kind: 'setting', keys, secret }
     if (schema.const !== undefined) return known(schema.const)
     if (secret) return isRequired || isNeeded ? setting : undefined
-    if (schema.default !== undefined && !(schema.default === '' && isNeeded)) {
+    if (schema.default !== undefined && !(schema.default === '' && isNeeded) && !isForm(schema)) {
       if (typeof schema.default === 'object') return known(schema.default)
       this.assume(keys, `option \`${name}\`: its default ${JSON.stringify(schema.default)}`)
       return known(schema.default)
@@ -127,7 +127,7 @@ export class Settings {
       this.assume(keys, `option \`${name}\`: one value; add others where the document has it`)
       return known([choice ?? new SettingInside({ kind: 'setting', keys, secret: false })])
     }
-    if (type === 'object' && (schema.properties !== undefined || schema.oneOf !== undefined)) {
+    if (type === 'object' && hasMembers(schema)) {
       const branch = this.branchOf(schema, keys)
       const members = Object.keys(partOf(branch.properties) ?? {}).flatMap(key => {
         const value = this.option([...keys, key], false)
@@ -163,6 +163,16 @@ function anyMember(schema: Part, key: string): Part | undefined {
     if (found !== undefined) return found
   }
   return undefined
+}
+
+function hasMembers(schema: Part): boolean {
+  return schema.properties !== undefined || schema.oneOf !== undefined
+}
+
+/** An option whose default is an empty object is a form: it is there, and its members are asked for. */
+function isForm(schema: Part): boolean {
+  const empty = partOf(schema.default)
+  return hasMembers(schema) && empty !== undefined && Object.keys(empty).length === 0
 }
 
 function hasMember(schema: Part, name: RegExp): boolean {

@@ -72,6 +72,12 @@ function textsOf(given: unknown, scene: Scene): Record<string, string> {
   return Object.fromEntries(members.map(([key, value]) => [key, credential(value, scene) ?? '']))
 }
 
+/** The fields of a request for a token. Null removes one. */
+function fieldsOf(given: unknown, scene: Scene): Record<string, string | null> {
+  const removed = Object.entries(partOf(given) ?? {}).flatMap(([key, value]) => (value === null ? [[key, null]] : []))
+  return { ...textsOf(given, scene), ...Object.fromEntries(removed) }
+}
+
 /** A credential that must not be empty. If the options do not give it, the user has to. */
 function needed(given: unknown, name: string, scene: Scene): string {
   const text = credential(given, scene)
@@ -101,7 +107,7 @@ function apiKey(part: Part, scene: Scene): Readonly<Record<string, unknown>> | u
 function oauth(part: Part, scene: Scene): Readonly<Record<string, unknown>> {
   const at = (key: string): string | undefined => credential(part[key], scene)
   const grant = at('grant_type') ?? 'refresh_token'
-  const body = textsOf(part.refresh_request_body, scene)
+  const body = fieldsOf(part.refresh_request_body, scene)
   const headers = Object.keys(partOf(part.refresh_request_headers) ?? {})
   const isBasic = headers.some(name => name.toLowerCase() === 'authorization')
   const scopes = Array.isArray(part.scopes) ? part.scopes.map(scope => credential(scope, scene) ?? '').join(' ') : ''
