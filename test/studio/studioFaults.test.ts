@@ -241,6 +241,8 @@ describe.skipIf(!hasBrowser())('without a mouse', { timeout: 400_000 }, () => {
     await tabTo(page, 'name')
     await page.keyboard.press('Enter')
     await page.getByRole('button', { name: 'name ↑' }).waitFor()
+    // The rows come after the mark. Until then a row that has the focus may become another one.
+    await page.locator('.grid tbody tr').first().filter({ hasText: 'onerror' }).waitFor()
     await tabTo(page, 'trace')
     const row = await focused(page)
     await page.keyboard.press('Enter')
