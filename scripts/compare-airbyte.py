@@ -486,7 +486,8 @@ class Api:
     def answer(self, request):
         path = tidy(unquote(request.path))
         fitting = [route for route in self.routes if route.pattern.fullmatch(path)]
-        signed = {"authorization": request.headers.get("authorization")}
+        # An answer may write `bearer` in its own way, which means the same.
+        signed = {"authorization": re.sub("^bearer ", "Bearer ", request.headers.get("authorization") or "", flags=re.I)}
         if not fitting:
             asked = {"method": request.method, "path": path, "query": request.query, "body": request.body}
             self.signed.add(json.dumps({**asked, **signed}, sort_keys=True))

@@ -190,7 +190,7 @@ const CLASSES: readonly KnownClass[] = [
     name: 'ObjectDpathExtractor',
     needs: ['field_path', 'inject_key_as_field'],
     takes: ['decoder'],
-    does: 'each member of the object is a record, with its name in a field; a list, which the code takes too, ends the run',
+    does: 'each member of the object is a record, with its name in a field; the code takes a list as it is, which ends the run here, and an object with a member that is no object as one record',
     same: part => ({ ...part, type: 'DpathExtractor' }),
   },
   {
