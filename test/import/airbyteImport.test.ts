@@ -384,6 +384,60 @@ test('a filter that takes nothing while options are not set is open', async () =
   expect(stops).toEqual([expect.stringContaining('never true')])
 })
 
+test.each<[text: string, value: unknown]>([
+  ['10000', 10000],
+  ['1.5', 1.5],
+  ['True', true],
+  ['true', 'true'],
+  ['007', '007'],
+  ['["a", "b",]', ['a', 'b']],
+  ["['a', 'it is', 2, True, None]", ['a', 'it is', 2, true, null]],
+  ["{'a': [1, 2,], 'b': {'c': 'True'}}", { a: [1, 2], b: { c: 'True' } }],
+  ['{ boards { id } }', '{ boards { id } }'],
+  ['[created_at]', '[created_at]'],
+  ['{{ "[" ~ "1, 2]" }}', [1, 2]],
+])('a text of a JSON body is what Python reads in it: %j', async (text, value) => {
+  const { resources, stops } = await imported(
+    manifest({ requester: { http_method: 'POST', request_body_json: { asked: text, page: { of: text } } } }),
+  )
+  expect(stops).toEqual([])
+  expect(unescaped(resources[0]?.endpoint.json)).toEqual({ asked: value, page: { of: value } })
+})
+
+test.each(['["a\\x41"]', "('a', 'b')", '[1 2]'])(
+  'a text that Python may read as a value stays open: %j',
+  async text => {
+    const { stops } = await imported(
+      manifest({ requester: { http_method: 'POST', request_body_json: { asked: text } } }),
+    )
+    expect(stops).toEqual([expect.stringContaining('Python may read')])
+  },
+)
+
+test('a parameter that Python reads as a list is sent once for each value', async () => {
+  const { resources, stops } = await imported(
+    manifest({
+      requester: {
+        request_parameters: { dimensions: '["ad_id", "day"]', other: `{{ '["ad_id"]' }}`, limit: '10', where: '[id]' },
+      },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(resources[0]?.endpoint.params).toEqual({
+    dimensions: ['ad_id', 'day'],
+    other: ['ad_id'],
+    limit: '10',
+    where: '[id]',
+  })
+})
+
+/** Braces of a document are doubled. */
+function unescaped(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (_key, one: unknown) =>
+    typeof one === 'string' ? one.replaceAll('{{', '{').replaceAll('}}', '}') : one,
+  )
+}
+
 test('options become references, secrets stay secrets, and defaults are said', async () => {
   const { client, resources, secrets, text } = await imported(
     manifest({

@@ -106,6 +106,29 @@ export function literalOf(text: string): unknown {
   return /^(['"])[^'"\\\n]*\1$/.test(text) ? text.slice(1, -1) : text
 }
 
+const TEXTS = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g
+const CONSTANTS: Readonly<Record<string, string>> = { True: 'true', False: 'false', None: 'null' }
+
+/**
+ * The list or map that Python's `literal_eval` makes of a text. Undefined if it makes none. Throws Unsayable if the text may
+ * be one and is not read here.
+ */
+export function containerOf(text: string): unknown {
+  if (!/^[[{(]/.test(text.trim())) return undefined
+  const outside = text.replace(TEXTS, '')
+  // A word, as in a query of GraphQL, is no value.
+  if ((outside.match(/[A-Za-z_]\w*/g) ?? []).some(word => !Object.hasOwn(CONSTANTS, word))) return undefined
+  const json = text.replace(new RegExp(`${TEXTS.source}|[A-Z][a-z]+|,(?=\\s*[\\]}])`, 'g'), piece => {
+    if (piece === ',') return ''
+    return CONSTANTS[piece] ?? (/^'[^"\\]*'$/.test(piece) ? `"${piece.slice(1, -1)}"` : piece)
+  })
+  try {
+    return JSON.parse(json) as unknown
+  } catch {
+    throw new Unsayable('a text that Python may read as a list or a map')
+  }
+}
+
 /** The keys of an option, if the template only refers to one. */
 export function optionOf(template: unknown): readonly string[] | undefined {
   const option = (keys: readonly string[]): Value => ({ kind: 'setting', keys, secret: false })

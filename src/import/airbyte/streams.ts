@@ -3,7 +3,7 @@ import type { ImportNote, LeftOut } from '../imported.js'
 import { nameFrom } from '../pipelineName.js'
 import { answersOf } from './answers.js'
 import { celCondition, celOf } from './celOf.js'
-import { isTemplate, known, optionOf, SettingInside, Unsayable, type Value } from './jinja.js'
+import { containerOf, isTemplate, known, literalOf, optionOf, SettingInside, Unsayable, type Value } from './jinja.js'
 import { type Part, parametersOf, partOf, partsOf, textOf, typeOf } from './manifestParts.js'
 import { nestedSlice, parentOf } from './nestedParents.js'
 import { isOffsetText, isToken, type Paging, pagingOf, type RequestPlace, requestPlace } from './paging.js'
@@ -596,12 +596,17 @@ class StreamBody {
     }
   }
 
-  /** The texts of an expression that is a list of known texts. Each is sent as a parameter of its own. */
+  /** The texts of a list of known values, or of a text that Python reads as one. Each is sent as a parameter of its own. */
   private listIn(given: unknown, what: string): readonly string[] | undefined {
-    const value = typeof given === 'string' && isTemplate(given) ? this.scene.value(given, what) : undefined
-    if (value?.kind !== 'known' || !Array.isArray(value.value)) return undefined
-    const items = value.value as unknown[]
-    return items.length > 0 && items.every(item => typeof item === 'string') ? items.map(escaped) : undefined
+    const { scene } = this
+    const value = typeof given === 'string' ? scene.value(given, what) : undefined
+    if (value?.kind !== 'known') return undefined
+    const text = value.value
+    const items = typeof text === 'string' ? scene.attempt(what, given, () => containerOf(text)) : text
+    if (!Array.isArray(items)) return undefined
+    if (items.length === 0) scene.stop(`${what} is an empty list`)
+    const texts = items.filter(item => typeof item === 'string' || typeof item === 'number').map(String)
+    return texts.length > 0 && texts.length === items.length ? texts.map(escaped) : undefined
   }
 
   /** Whether a template is only an optional option. Airbyte leaves it out if it is not set. */
@@ -670,7 +675,7 @@ class StreamBody {
       )
     }
     const value = scene.value(given, what)
-    const json = value && scene.attempt(what, given, () => scene.json(value))
+    const json = value && scene.attempt(what, given, () => scene.json(asPythonReads(value)))
     return json === null && typeof given === 'string' ? undefined : json
   }
 
@@ -935,6 +940,12 @@ const HASHED_FIELD = /^\s*\{\{\s*record(?:\.|\[['"])([A-Za-z_]\w*)(?:['"]\])?\s*
 
 /** A template whose value is the time of reading and nothing of the record. */
 const READING_TIME = /^\s*\{\{\s*(?:now_utc|today_utc)\(\)(?:\s*\.\s*\w+\([^(){}]*\))?\s*\}\}\s*$/
+
+/** A text of a JSON body, which Airbyte reads as Python does: `'10'` is a number, `'["a"]'` a list. */
+function asPythonReads(value: Value): Value {
+  if (value.kind !== 'known' || typeof value.value !== 'string') return value
+  return known(containerOf(value.value) ?? literalOf(value.value))
+}
 
 /** Returns the expression. Throws Unsayable if a document with it would be refused. */
 function compiled(expression: string): string {
