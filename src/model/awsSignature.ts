@@ -1,5 +1,4 @@
 import { nodeCrypto } from './nodeCrypto.js'
-import { percentEncoded } from './percentEncoding.js'
 
 /** A request as it is signed: what the server sees of it. */
 export interface AwsRequest {
@@ -64,17 +63,4 @@ export function awsSigned(request: AwsRequest, key: AwsKey, nowMs: number): Read
 /** In hex. */
 export function awsSha256(text: string): string {
   return nodeCrypto().createHash('sha256').update(text).digest('hex')
-}
-
-/** Parameters sorted and encoded. Without `?`. */
-export function awsQuery(pairs: Iterable<readonly [name: string, value: string]>): string {
-  return [...pairs]
-    .map(([name, value]) => [percentEncoded(name), percentEncoded(value)] as const)
-    .sort(([a, b], [c, d]) => compare(a, c) || compare(b, d))
-    .map(pair => pair.join('='))
-    .join('&')
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
 }

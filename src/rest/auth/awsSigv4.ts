@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { awsQuery, awsSha256, awsSigned } from '../../model/awsSignature.js'
-import { percentEncoded } from '../../model/percentEncoding.js'
+import { awsSha256, awsSigned } from '../../model/awsSignature.js'
+import { percentEncoded, sortedQuery } from '../../model/percentEncoding.js'
 import { reveal } from '../../model/secrets/secret.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { decoded } from '../http/redact.js'
@@ -40,7 +40,7 @@ export const awsSigv4 = defineAuth({
           {
             method: request.method,
             path: signedPath(pathname, isS3),
-            query: awsQuery(searchParams),
+            query: sortedQuery(searchParams),
             headers: { host, ...(isS3 && { 'x-amz-content-sha256': bodySha256 }) },
             bodySha256,
           },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { nodeCrypto } from '../../model/nodeCrypto.js'
-import { percentEncoded } from '../../model/percentEncoding.js'
+import { percentEncoded, sortedQuery } from '../../model/percentEncoding.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { ApiRequest } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
@@ -59,14 +59,6 @@ export const oauth1 = defineAuth({
 function baseString(request: ApiRequest, parameters: readonly (readonly [string, string])[]): string {
   const url = new URL(requestUrl(request))
   const form = request.body?.kind === 'form' ? request.body.pairs : []
-  const all = [...url.searchParams, ...form, ...parameters]
-    .map(([name, value]) => [percentEncoded(name), percentEncoded(value)] as const)
-    .sort(([a, b], [c, d]) => compare(a, c) || compare(b, d))
-    .map(pair => pair.join('='))
-    .join('&')
+  const all = sortedQuery([...url.searchParams, ...form, ...parameters])
   return [request.method, percentEncoded(`${url.origin}${url.pathname}`), percentEncoded(all)].join('&')
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
 }

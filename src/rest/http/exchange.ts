@@ -15,7 +15,7 @@ import type {
 import type { RowCutter } from '../body/rowCutter.js'
 import { type BodyPart, type BodyRest, readParts } from './bodyParts.js'
 import { type Gate, isThrottled } from './rateLimit.js'
-import { redactUrl } from './redact.js'
+import { decoded, redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type BodyBuffers, BodyError, readBody } from './responseBody.js'
 import { TimeUpError } from './retry.js'
@@ -418,19 +418,10 @@ function withoutUser(text: string): { readonly url: string; readonly user: strin
   if (!text.includes('@')) return { url: text, user: undefined }
   const url = new URL(text)
   if (url.username === '' && url.password === '') return { url: text, user: undefined }
-  const user = `${decodedText(url.username)}:${decodedText(url.password)}`
+  const user = `${decoded(url.username)}:${decoded(url.password)}`
   url.username = ''
   url.password = ''
   return { url: url.href, user }
-}
-
-/** A text of an address, decoded if it can be. A server may write a percent sign as it is. */
-function decodedText(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 /** Why an attempt failed. */

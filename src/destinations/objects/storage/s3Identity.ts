@@ -1,7 +1,7 @@
-import { awsQuery, awsSigned } from '../../../model/awsSignature.js'
+import { awsSigned } from '../../../model/awsSignature.js'
 import { unlessStopped } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
-import { percentEncoded } from '../../../model/percentEncoding.js'
+import { percentEncoded, sortedQuery } from '../../../model/percentEncoding.js'
 import { reveal, Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 
@@ -76,7 +76,7 @@ export function signed(
 
 /** A query with sorted, encoded parameters, as signed and sent. Without `?`. */
 export function queryText(query: Readonly<Record<string, string>>): string {
-  return awsQuery(Object.entries(query))
+  return sortedQuery(Object.entries(query))
 }
 
 /** A key as a path: percent-encodes everything but unreserved characters and `/`. */
