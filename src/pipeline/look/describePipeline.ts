@@ -1,10 +1,10 @@
 import type { JsonValue } from '../../json/value.js'
 import type { Committed } from '../../model/destination.js'
 import type { Expectations } from '../../model/expectations.js'
-import { cursorState, newState } from '../../model/pipelineState.js'
+import { cursorState } from '../../model/pipelineState.js'
 import { scrubbedFailure } from '../../model/secrets/scrubber.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
-import { stateAfterSettling } from '../run/goneTables.js'
+import { stateAfterSettling, stateOf } from '../run/goneTables.js'
 import { freezeWindows } from '../run/incremental/frozenWindows.js'
 import { flattenPlan, planResources, withTableDispositions } from '../run/planResources.js'
 import { namingOf } from '../run/prepare.js'
@@ -70,7 +70,7 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
   const planned = planResources(source, destination, { select: options.select })
   const committed = await committedState(setup, options.signal)
   const roots = withTableDispositions(planned, namingOf(setup, storedSchema(committed)))
-  const state = committed?.state ?? newState(setup.name, emptyState(setup))
+  const state = stateOf(setup, committed)
   const windows = freezeWindows(roots, state, source)
   const resources = flattenPlan(roots).map(({ resource, loaded, disposition }): PlannedList => {
     const { name, path, parent, hints, incremental } = resource
@@ -128,8 +128,4 @@ async function committedState(setup: PipelineSetup, signal: AbortSignal | undefi
   await using connection = await setup.destination.connect(setup.datasetName, signal)
   const committed = await connection.committed(setup.name, setup.source.name)
   return committed && { ...committed, state: await stateAfterSettling(setup, connection, committed) }
-}
-
-function emptyState({ datasetName, source, destination }: PipelineSetup) {
-  return { datasetName, schemaName: source.name, destinationType: destination.capabilities.dltType }
 }

@@ -24,6 +24,7 @@ import { storedSchema } from '../look/dataset.js'
 import type { PipelineSetup } from '../setup.js'
 import { parentOf } from './planResources.js'
 import { namingOf } from './prepare.js'
+import { namesKey } from './refusals.js'
 import { type Filler, fillersOnRecord, withoutCursorsOf } from './sharedTables.js'
 
 /** What is committed, and whether tables were found gone. */
@@ -109,17 +110,15 @@ async function settlingOf(
   const stored = storedSchema(committed)
   if (committed === undefined || stored === undefined) return undefined
   const tables = committed.tables ?? (await now.inspect())
-  const { caseSensitive } = setup.destination.capabilities
-  const spelled = (name: string): string => (caseSensitive ? name : name.toLowerCase())
-  const present = new Set([...tables.keys()].map(spelled))
-  const gone = goneTables(stored, tables, caseSensitive)
+  const isPresent = presence(setup, tables)
+  const gone = goneTables(setup, stored, tables)
   const leftover = [...stored.tables.values()]
-    .filter(({ name, parent }) => parent !== undefined && present.has(spelled(name)))
+    .filter(({ name, parent }) => parent !== undefined && isPresent(name))
     .map(({ name }) => name)
     .filter(name => gone.has(rootTable(stored, name)?.name ?? ''))
   const before = stateOf(setup, committed)
   const taken = new Set([...gone, ...leftover])
-  const isThere = (name: string): boolean => present.has(spelled(name)) && !taken.has(name)
+  const isThere = (name: string): boolean => isPresent(name) && !taken.has(name)
   const own = new OwnResources({ setup, schema: stored, state: before, isThere, dispositionOf })
   if (taken.size === 0 && !own.mayLack()) return undefined
   const fillers = await fillersOnRecord(now, taken, setup.name)
@@ -149,12 +148,20 @@ async function settlingOf(
   }
 }
 
-function goneTables(
-  schema: ReadonlySchema,
-  tables: Awaited<ReturnType<CommittedView['inspect']>>,
-  caseSensitive: boolean,
-): ReadonlySet<string> {
-  const missing = inspectDifferences(schema, tables, { caseSensitive }).filter(({ kind }) => kind === 'missing_table')
+type Inspected = Awaited<ReturnType<CommittedView['inspect']>>
+
+/** Whether a table is there, as the destination tells names apart. */
+function presence({ destination }: PipelineSetup, tables: Inspected): (name: string) => boolean {
+  const { caseSensitive } = destination.capabilities
+  const spelled = (name: string): string => (caseSensitive ? name : name.toLowerCase())
+  const present = new Set([...tables.keys()].map(spelled))
+  return name => present.has(spelled(name))
+}
+
+function goneTables({ destination }: PipelineSetup, schema: ReadonlySchema, tables: Inspected): ReadonlySet<string> {
+  const missing = inspectDifferences(schema, tables, destination.capabilities).filter(
+    ({ kind }) => kind === 'missing_table',
+  )
   return new Set(missing.map(({ table }) => table).filter(name => !name.startsWith('_dlt')))
 }
 
@@ -403,8 +410,9 @@ class OwnResources {
     const { hints } = owner
     const disposition = this.#dispositionOf(owner)?.disposition ?? 'append'
     const isKeyed =
-      [...(hints.primaryKey ?? []), ...(hints.mergeKey ?? [])].length > 0 ||
-      hints.columns?.some(column => column.primary_key === true || column.merge_key === true) === true
+      namesKey(hints) ||
+      (hints.mergeKey ?? []).length > 0 ||
+      hints.columns?.some(column => column.merge_key === true) === true
     return disposition === 'replace' || (disposition === 'merge' && isKeyed)
   }
 
@@ -491,17 +499,15 @@ export async function lossesByMaking(
   changed: readonly PipelineState[],
 ): Promise<readonly PipelineState[]> {
   const inspected = await now.inspect()
-  const { caseSensitive } = setup.destination.capabilities
   const stored = storedSchema(committed)
   if (stored !== undefined) {
-    const gone = [...goneTables(stored, inspected, caseSensitive)].filter(name => !drop.includes(name))
+    const gone = [...goneTables(setup, stored, inspected)].filter(name => !drop.includes(name))
     if (gone.length > 0) throw droppedMeanwhile(setup, gone)
   }
-  const spelled = (name: string): string => (caseSensitive ? name : name.toLowerCase())
-  const present = new Set([...inspected.keys()].map(spelled))
+  const isPresent = presence(setup, inspected)
   const made = tables
     .flatMap(({ table }) => tableChain(schema, table).map(({ name }) => name))
-    .filter(name => !present.has(spelled(name)))
+    .filter(name => !isPresent(name))
   const pipelines = made.length === 0 ? [] : ((await now.pipelines?.()) ?? [])
   const known = new Set<string>()
   const schemas = new Set<string>()
@@ -528,7 +534,11 @@ function droppedMeanwhile({ destination }: PipelineSetup, gone: readonly string[
   return new DestinationError('destination_locked', message, { destination: destination.name, transient: true })
 }
 
-function stateOf({ name, datasetName, source, destination }: PipelineSetup, committed: Committed | undefined) {
+/** The state that is committed, or the one that a pipeline begins with. */
+export function stateOf(
+  { name, datasetName, source, destination }: PipelineSetup,
+  committed: Committed | undefined,
+): PipelineState {
   const fresh = { datasetName, schemaName: source.name, destinationType: destination.capabilities.dltType }
   return committed?.state ?? newState(name, fresh)
 }

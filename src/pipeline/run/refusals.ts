@@ -57,7 +57,8 @@ function refuseStrategy(resource: Resource, key: string, strategy: unknown): voi
   )
 }
 
-function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
+/** Whether hints name fields that tell one record from another. */
+export function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
   return primaryKey.length > 0 || columns.some(column => column.primary_key === true)
 }
 
