@@ -16,7 +16,8 @@ export interface DistinctValues {
 export function distinctValues(table: ReadonlyTable | undefined): DistinctValues {
   const sequences = new Map<string, Sequence>()
   for (const { name, primary_key, data_type } of table?.columns.values() ?? []) {
-    if (primary_key === true && data_type === 'bigint') sequences.set(name, { step: 0, last: undefined })
+    if (primary_key === true && data_type === 'bigint')
+      sequences.set(name, { step: 0, hasBegun: false, high: 0, low: 0 })
   }
   const names = new Set(sequences.keys())
   return {
@@ -32,36 +33,32 @@ export function distinctValues(table: ReadonlyTable | undefined): DistinctValues
   }
 }
 
-/** Where a rising or falling column is. */
+/**
+ * Where a rising or falling column is. The last value is two halves of 64 bits: numbers, because a million of `bigint` would
+ * cost more than what this saves.
+ */
 interface Sequence {
   /** 0 before the second value. */
   step: number
-  last: Parts | undefined
-}
-
-/** Halves of an integer of 64 bits: numbers, because a million of `bigint` would cost more than what this saves. */
-interface Parts {
-  readonly high: number
-  readonly low: number
+  /** Whether there was a first value. */
+  hasBegun: boolean
+  high: number
+  low: number
 }
 
 const INTEGER_BYTES = 8
 
 function continues(sequence: Sequence, { values, count }: Column): boolean {
   const view = new DataView(values.buffer, values.byteOffset, count * INTEGER_BYTES)
-  const read = (index: number): Parts => ({
-    high: view.getInt32(index * INTEGER_BYTES + 4, true),
-    low: view.getUint32(index * INTEGER_BYTES, true),
-  })
-  const first = sequence.last === undefined ? 1 : 0
-  let before = sequence.last ?? read(0)
-  for (let index = first; index < count; index++) {
-    const value = read(index)
-    const step = Math.sign(value.high - before.high) || Math.sign(value.low - before.low)
-    if (step === 0 || step === -sequence.step) return false
-    sequence.step = step
-    before = value
+  for (let at = 0; at < view.byteLength; at += INTEGER_BYTES) {
+    const low = view.getUint32(at, true)
+    const high = view.getInt32(at + 4, true)
+    const step = Math.sign(high - sequence.high) || Math.sign(low - sequence.low)
+    if (sequence.hasBegun && (step === 0 || step === -sequence.step)) return false
+    if (sequence.hasBegun) sequence.step = step
+    sequence.hasBegun = true
+    sequence.high = high
+    sequence.low = low
   }
-  sequence.last = before
   return true
 }
