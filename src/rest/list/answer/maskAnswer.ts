@@ -3,6 +3,7 @@ import { compiledPath, type JsonPath } from '../../../json/path.js'
 import { DataError } from '../../../model/errors.js'
 import type { ApiRequest } from '../../api.js'
 import { jsonBody } from '../../body/jsonBody.js'
+import type { JsonText } from '../../body/jsonText.js'
 import { isListHeader } from '../../evidence/envelope.js'
 import type { OwnedResponse } from '../../http/exchange.js'
 import type { RecordMask } from '../../mask/recordMask.js'
@@ -54,15 +55,12 @@ export async function maskAnswer(
   const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
   // The body of a page that is empty may be a list of nothing, by its format.
   if (response.body.length === 0 && response.status !== 200) return { ...response, headers }
-  const text: { isChanged?: true; isBlank?: true } = {}
+  const text: { isChanged?: true } = {}
   const changed = (why: string): void => {
     text.isChanged = true
     tellTextChanged(reader, context, response, why)
   }
-  const blank = (): void => {
-    text.isBlank = true
-  }
-  const body = await maskedBody(mask, reader, context, request, response, { isAboutJob, changed, blank })
+  const masked = await maskedBody(mask, reader, context, request, response, { isAboutJob, changed })
   // A body that goes on keeps its connection until nobody wants the rest.
   if (response.following === undefined) response.release()
   return {
@@ -71,9 +69,9 @@ export async function maskAnswer(
       ...headers,
       'content-type': 'application/json',
       ...(text.isChanged && { [TEXT_CHANGED]: 'true' }),
-      ...(text.isBlank && { [NO_CONTENT]: 'true' }),
+      ...(masked?.isBlank === true && { [NO_CONTENT]: 'true' }),
     },
-    body: body ?? new Uint8Array(),
+    body: masked?.text ?? new Uint8Array(),
     release: () => response.release(),
   }
 }
@@ -101,12 +99,8 @@ async function maskedBody(
   context: ListContext,
   request: ApiRequest,
   response: OwnedResponse,
-  {
-    isAboutJob,
-    changed,
-    blank,
-  }: { readonly isAboutJob: boolean; readonly changed: (why: string) => void; readonly blank: () => void },
-): Promise<Uint8Array | undefined> {
+  { isAboutJob, changed }: { readonly isAboutJob: boolean; readonly changed: (why: string) => void },
+): Promise<JsonText | undefined> {
   const isAnswer = response.status < 300
   try {
     // What an API says of an export job is JSON without records.
@@ -114,7 +108,6 @@ async function maskedBody(
     const isPart = (response.offset ?? 0) > 0
     const reading = { format, encoding, changed, isPart, hasSelector: reader.selector !== undefined }
     const { text: bytes, isBlank } = await jsonBody(response.body, response.headers, request.url, reading)
-    if (isBlank) blank()
     const document = new JsonDocument(bytes)
     const records =
       isAnswer && !isAboutJob
@@ -129,7 +122,7 @@ async function maskedBody(
     const isGuess = !isAboutJob && reader.selector === undefined && document.kind(document.root) === 'object'
     const masked = mask.apply(bytes, document.root, { records, isGuess }, isTold ? context.notes.paths : undefined)
     // The memory of the body is given back. A body with a byte order mark is a part of it.
-    return masked.buffer === response.body.buffer ? Uint8Array.from(masked) : masked
+    return { text: masked.buffer === response.body.buffer ? Uint8Array.from(masked) : masked, isBlank }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
