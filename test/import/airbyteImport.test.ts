@@ -291,18 +291,19 @@ test('a key that goes into the body is a secret of the body', async () => {
   expect(secrets.map(({ name }) => name)).toEqual(['api_key'])
 })
 
+const OAUTH = {
+  type: 'OAuthAuthenticator',
+  token_refresh_endpoint: 'https://api.example.com/token',
+  client_id: "{{ config['client_id'] }}",
+  client_secret: "{{ config['client_secret'] }}",
+  refresh_token: "{{ config['refresh_token'] }}",
+}
+
 test('a member `type` in the form of a token request is a text', async () => {
   const { client, stops } = await imported(
     manifest({
       requester: {
-        authenticator: {
-          type: 'OAuthAuthenticator',
-          token_refresh_endpoint: 'https://api.example.com/token',
-          client_id: "{{ config['client_id'] }}",
-          client_secret: "{{ config['client_secret'] }}",
-          refresh_token: "{{ config['refresh_token'] }}",
-          refresh_request_body: { type: 'refresh' },
-        },
+        authenticator: { ...OAUTH, refresh_request_body: { type: 'refresh' } },
         $parameters: { anything: 'passed down' },
       },
     }),
@@ -1034,13 +1035,7 @@ test('an option that signs requests is set, also in a header', async () => {
     manifest({
       requester: {
         request_headers: { 'Client-Id': "{{ config['client_id'] }}", Region: "{{ config['region'] }}" },
-        authenticator: {
-          type: 'OAuthAuthenticator',
-          token_refresh_endpoint: 'https://api.example.com/token',
-          client_id: "{{ config['client_id'] }}",
-          client_secret: "{{ config['client_secret'] }}",
-          refresh_token: "{{ config['refresh_token'] }}",
-        },
+        authenticator: OAUTH,
       },
       spec: { properties: { client_id: { type: 'string' }, region: { type: 'string' } } },
     }),

@@ -1,4 +1,5 @@
 import { parse, tokenize } from '@huggingface/jinja'
+import { isJsonObject } from '../../json/value.js'
 
 /** A node of the syntax tree. */
 export interface Syntax {
@@ -69,8 +70,6 @@ function withPlainBackslashes(template: string): string {
 /** The characters that make an escape after a backslash in Python. */
 const ESCAPED = /['"\\\nabfnrtvuUNx0-7]/
 
-const isMap = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** The parts of a template, without blank text between them. */
 export function partsIn(template: string): readonly Syntax[] {
   return syntaxOf(template).filter(node => !(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))))
@@ -107,6 +106,8 @@ export function literalOf(text: string): unknown {
 }
 
 const TEXTS = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g
+/** What Python writes otherwise than JSON: texts in single quotes, constants, and a comma behind the last member. */
+const PYTHON_PIECES = new RegExp(`${TEXTS.source}|[A-Z][a-z]+|,(?=\\s*[\\]}])`, 'g')
 const CONSTANTS: Readonly<Record<string, string>> = { True: 'true', False: 'false', None: 'null' }
 
 /**
@@ -118,7 +119,7 @@ export function containerOf(text: string): unknown {
   const outside = text.replace(TEXTS, '')
   // A word, as in a query of GraphQL, is no value.
   if ((outside.match(/[A-Za-z_]\w*/g) ?? []).some(word => !Object.hasOwn(CONSTANTS, word))) return undefined
-  const json = text.replace(new RegExp(`${TEXTS.source}|[A-Z][a-z]+|,(?=\\s*[\\]}])`, 'g'), piece => {
+  const json = text.replace(PYTHON_PIECES, piece => {
     if (piece === ',') return ''
     return CONSTANTS[piece] ?? (/^'[^"\\]*'$/.test(piece) ? `"${piece.slice(1, -1)}"` : piece)
   })
@@ -365,7 +366,7 @@ function call(node: Syntax, scope: Scope): Raw {
       if (other?.type === 'ObjectLiteral') return found
       const option = scope.names.option(found.keys, false)
       // Members of an option are looked up one by one, as some of them are references.
-      return option?.kind === 'known' && isMap(option.value) ? found : (option ?? fallback())
+      return option?.kind === 'known' && isJsonObject(option.value) ? found : (option ?? fallback())
     }
     return found.kind === 'known' && found.value == null ? fallback() : found
   }
