@@ -1,3 +1,5 @@
+import { access } from 'node:fs/promises'
+import { fileError } from '../config/documentFile.js'
 import { loadPipelineFile } from '../config/pipelineFile.js'
 import { JsonDocument } from '../json/bytes.js'
 import { parseJson } from '../json/parse.js'
@@ -11,7 +13,7 @@ import { isComplete, variantOf } from '../schema/columns.js'
 import { createRecorder } from './recorder.js'
 import { recordingClock } from './recordingClock.js'
 import { type Recording, readRecording } from './recordingFile.js'
-import { IN_MEMORY, inFolder, maskRules, recordingPath } from './recordPipeline.js'
+import { IN_MEMORY, inFolder, maskRules, namedVariables, recordingPath } from './recordPipeline.js'
 import { shortened } from './shortened.js'
 import { refuseSharedRecording, replayedPipeline } from './testRecording.js'
 
@@ -37,7 +39,10 @@ export interface Drift {
 
 export interface DriftedPipeline {
   readonly pipeline: string
-  readonly recording: string
+  /** Undefined if there is none. Then nothing tells what is gone, which nulls are new, or how lists were paged. */
+  readonly recording: string | undefined
+  /** What there was to compare with. */
+  readonly against: readonly Drift['against'][]
   /** Resources whose lists were compared. Of all others nothing is known. */
   readonly compared: readonly string[]
   readonly drifts: readonly Drift[]
@@ -46,8 +51,8 @@ export interface DriftedPipeline {
 }
 
 /**
- * Requests one page of each list, and compares it with the recording, with the lock of the schema if there is one, and
- * with the schema at the destination. Loads nothing.
+ * Requests one page of each list, and compares it with those of the recording, the lock of the schema and the schema at
+ * the destination that there are. Rejects with a ConfigError if there is none of them. Loads nothing.
  */
 export async function driftOf(file: string, options: DriftOptions = {}): Promise<readonly DriftedPipeline[]> {
   return await inFolder(async home => {
@@ -57,33 +62,67 @@ export async function driftOf(file: string, options: DriftOptions = {}): Promise
     const found: DriftedPipeline[] = []
     for (const made of committed) {
       const path = options.recording ?? recordingPath(file, made.name, committed)
-      const before: Recording = { ...(await readRecording(path)), pages: 1, parents: 1 }
+      const recording = await recordingAt(path, options)
+      const known = [
+        { against: 'lock', tables: await lockedColumns(made) },
+        { against: 'committed', tables: await committedColumns(made) },
+      ] as const
+      const others = known.filter(({ tables }) => tables.size > 0)
+      if (recording === undefined && others.length === 0) throw fileError(path, NOTHING_TO_COMPARE)
+      const before = recording ?? { ...NOTHING_RECORDED, pipeline: made.name, environment: await namedVariables(file) }
       const { recording: now, errors } = await today(file, made, before, home, options)
       const failed = new Set(errors.map(({ resource }) => resource))
       const select = made.source.resources.map(({ name }) => name).filter(name => !failed.has(name))
-      const seen = async (recording: Recording): Promise<Seen> =>
-        select.length === 0 ? NOTHING_SEEN : await loaded(file, made.name, recording, home, select, options)
-      const [old, fresh] = [await seen(before), await seen(now)]
-      const envelopes = select.flatMap(resource =>
-        envelopeChanges(resource, envelopeOf(before, resource), envelopeOf(now, resource), {
-          mayBeLast: (fresh.records.get(resource) ?? 0) < (old.records.get(resource) ?? 0),
-        }),
-      )
-      const drifts = [...changes(old.tables, fresh.tables, 'recording'), ...envelopes]
-      for (const [against, tables] of [
-        ['lock', await lockedColumns(made)],
-        ['committed', await committedColumns(made)],
-      ] as const) {
+      const seen = async (recorded: Recording): Promise<Seen> =>
+        select.length === 0 ? NOTHING_SEEN : await loaded(file, made.name, recorded, home, select, options)
+      const fresh = await seen(now)
+      const drifts =
+        recording === undefined ? [] : [...changesSince(recording, await seen(recording), now, fresh, select)]
+      for (const { against, tables } of others) {
         const told = new Set(drifts.map(({ place }) => place))
         drifts.push(...changesOf(tables, fresh.tables, against).filter(({ place }) => !told.has(place)))
       }
-      const compared = made.source.resources.flatMap(({ name, selected }) =>
-        selected === false || failed.has(name) ? [] : [name],
-      )
-      found.push({ pipeline: made.name, recording: path, compared, drifts, errors })
+      found.push({
+        pipeline: made.name,
+        recording: recording && path,
+        against: [...(recording === undefined ? [] : (['recording'] as const)), ...others.map(one => one.against)],
+        compared: made.source.resources.flatMap(({ name, selected }) =>
+          selected === false || failed.has(name) ? [] : [name],
+        ),
+        drifts,
+        errors,
+      })
     }
     return found
   })
+}
+
+const NOTHING_TO_COMPARE =
+  'does not exist, and there is neither a lock nor a load to compare with; `sluice record` makes a recording of a pipeline file'
+
+/** The first page of each list of a recording. Undefined if no recording was named, and there is none. */
+async function recordingAt(path: string, { recording }: DriftOptions): Promise<Recording | undefined> {
+  if (recording === undefined && !(await isThere(path))) return undefined
+  return { ...(await readRecording(path)), ...FIRST_PAGES }
+}
+
+const FIRST_PAGES = { pages: 1, parents: 1 }
+
+const NOTHING_RECORDED = { ...FIRST_PAGES, recordedAt: 0, mask: [], exchanges: [] }
+
+function changesSince(
+  before: Recording,
+  old: Seen,
+  now: Recording,
+  fresh: Seen,
+  resources: readonly string[],
+): readonly Drift[] {
+  const envelopes = resources.flatMap(resource =>
+    envelopeChanges(resource, envelopeOf(before, resource), envelopeOf(now, resource), {
+      mayBeLast: (fresh.records.get(resource) ?? 0) < (old.records.get(resource) ?? 0),
+    }),
+  )
+  return [...changes(old.tables, fresh.tables, 'recording'), ...envelopes]
 }
 
 /** One page of each list, as it is now. A resource that fails does not stop the others. */
@@ -245,11 +284,13 @@ function changesOf(tables: Tables, fresh: Tables, against: Drift['against']): re
 
 /** Whether the destination can be asked: a new machine has none yet. */
 async function exists({ destination }: Pipeline): Promise<boolean> {
-  if (destination.localPath === undefined) return true
-  const { access } = await import('node:fs/promises')
-  return await access(destination.localPath).then(
+  return destination.localPath === undefined || (await isThere(destination.localPath))
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
     () => true,
-    () => false,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
 }
 

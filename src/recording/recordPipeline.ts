@@ -51,7 +51,6 @@ const PARENTS = 3
  */
 export async function recordPipeline(file: string, options: RecordOptions = {}): Promise<readonly Recorded[]> {
   const { pages = PAGES, parents = PARENTS, mask = [], signal, onEvent } = options
-  const env = withEnvFile(options.env ?? processEnvironment(), dirname(resolve(file)), () => {})
   const recorder = createRecorder()
   const recordedAt = systemClock.now()
   return await inFolder(async home => {
@@ -69,7 +68,7 @@ export async function recordPipeline(file: string, options: RecordOptions = {}):
     })
     if (options.out !== undefined && pipelines.length > 1)
       throw new ConfigError([{ place: { path: '', file }, message: 'holds several pipelines; leave out --out' }])
-    const environment = await environmentOf(file, env)
+    const environment = await namedVariables(file, options.env)
     const recorded: (Recorded & { readonly content: Buffer })[] = []
     for (const pipeline of pipelines) {
       await pipeline.run({ maxPages: pages, concurrency: 1, allowIncomplete: true, signal, onEvent })
@@ -144,8 +143,12 @@ export function maskRules(paths: readonly string[]): readonly MaskRule[] {
 const NAMES_CREDENTIAL =
   /(?:^|_)(?:(?:api)?keys?|tokens?|secrets?|pass(?:word|wd|phrase)?|pwd|pat|jwt|bearer|auth(?:orization)?|cred(?:ential)?s?|signature|session|cookie)(?:_|$)/i
 
-/** The values of `${env.NAME}` in the file: often addresses. Secrets among them are removed like all others. */
-async function environmentOf(file: string, env: Environment): Promise<Readonly<Record<string, string>>> {
+/** The values of `${env.NAME}` in a pipeline file: often addresses. Secrets may be among them. */
+export async function namedVariables(
+  file: string,
+  given: Environment = processEnvironment(),
+): Promise<Readonly<Record<string, string>>> {
+  const env = withEnvFile(given, dirname(resolve(file)), () => {})
   const text = await readFile(file, 'utf8')
   const named = [...text.matchAll(reference)].filter(([, , context]) => context === 'env')
   const names = [...new Set(named.map(([, , , name = '']) => name))].sort()

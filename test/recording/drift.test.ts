@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadPipelineFile } from '../../src/config/pipelineFile.js'
 import { type Drift, driftOf } from '../../src/recording/driftOf.js'
@@ -228,6 +229,42 @@ test('the lock of the schema counts too', async () => {
   ])
   await writeFile(lock, 'version: 1\ntables: { shops: { id: bigint } }\n')
   expect(await driftOf(file)).toMatchObject([NOTHING])
+})
+
+test('without a recording, today is compared with the lock, and with what was loaded', async () => {
+  const { api, file, folder } = await recordedApi()
+  await rm(file.replace('.yaml', '.recording.warc'))
+  // Requests name a variable of the file beside the document.
+  await writeFile(join(folder, '.env'), 'KIND=big\n')
+  const text = await readFile(file, 'utf8')
+  await writeFile(file, text.replace('{ path: shops,', '{ path: shops, params: { kind: "${env.KIND}" },'))
+  const run = (...more: string[]) => sluiceProcess(['drift', file, ...more], { cwd: folder })
+  const blind = await run()
+  expect(blind).toMatchObject({ exitCode: 2, stdout: '' })
+  expect(blind.stderr).toContain('does not exist, and there is neither a lock nor a load to compare with')
+
+  const lock = file.replace('.yaml', '.schema.lock')
+  await writeFile(lock, 'version: 1\ntables: { shops: { id: bigint, city: text } }\n')
+  const same = await run()
+  expect(same).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(same.stdout).toContain('shop: nothing drifted since the lock of the schema\n')
+  expect(same.stdout).toContain('Without a recording, only tables and columns that come were compared')
+  expect(await driftOf(file)).toMatchObject([{ recording: undefined, against: ['lock'], ...NOTHING }])
+
+  api.shops = [{ id: 'one', street: 'A' }]
+  const drifted = await run()
+  expect(drifted.exitCode).toBe(3)
+  expect(drifted.stdout).toContain('shop: 2 changes since the lock of the schema\n')
+  expect(drifted.stdout).toContain('~ breaking: type shops.id: bigint → text, against the lock of the schema')
+  expect(drifted.stdout).toContain('+ notice: new shops.street (text), against the lock of the schema')
+  expect(drifted.stdout).toContain('schema accept accepts what differs from the lock')
+  expect(drifted.stdout).not.toContain('record accepts it')
+
+  await rm(lock)
+  const { pipelines } = await loadPipelineFile(file)
+  await pipelines[0]?.run({ select: ['shops'] })
+  expect(await driftOf(file)).toMatchObject([{ against: ['committed'], ...NOTHING }])
+  await expect(driftOf(file, { recording: join(folder, 'other.warc') })).rejects.toThrow('does not exist')
 })
 
 test('the command ends with 0, 3 where something drifted, and 1 where nobody can tell', async () => {

@@ -39,20 +39,28 @@ export async function driftCommand(
   return worstOf(codes)
 }
 
-function tellDrift(
-  { pipeline, compared, drifts, errors, recording }: DriftedPipeline,
-  { terminal, typedAs }: CommandContext,
-): void {
+function tellDrift(found: DriftedPipeline, { terminal, typedAs }: CommandContext): void {
+  const { pipeline, compared, drifts, errors } = found
   const { out, err } = terminal
+  const base = basesOf(found)
   if (drifts.length === 0) {
     const where = errors.length === 0 ? '' : ` in ${compared.join(', ')}`
     // Of what could not be asked for, nothing is known.
-    if (compared.length > 0) tellDone(out, printable(`${pipeline}: nothing drifted since ${recording}${where}`))
-  } else tell(out, printable(`${pipeline}: ${counted(drifts.length, 'change')} since ${recording}`))
+    if (compared.length > 0) tellDone(out, printable(`${pipeline}: nothing drifted since ${base}${where}`))
+  } else tell(out, printable(`${pipeline}: ${counted(drifts.length, 'change')} since ${base}`))
   for (const drift of drifts)
     tell(out, printable(driftLine(drift)), 4, drift.severity === 'breaking' ? 'red' : undefined)
   for (const { resource, message } of errors) tell(err, printable(`not compared: ${resource}: ${message}`))
-  if (drifts.length > 0) tell(out, `${typedAs} record accepts it.`)
+  if (found.recording === undefined && compared.length > 0)
+    tell(out, `Without a recording, only tables and columns that come were compared: ${typedAs} record makes one.`)
+  const hasDrifted = (against: Drift['against']): boolean => drifts.some(drift => drift.against === against)
+  if (hasDrifted('recording')) tell(out, `${typedAs} record accepts it.`)
+  if (hasDrifted('lock')) tell(out, `After a run, ${typedAs} schema accept accepts what differs from the lock.`)
+}
+
+function basesOf({ recording, against }: DriftedPipeline): string {
+  if (recording !== undefined) return recording
+  return against.map(one => (one === 'lock' ? 'the lock of the schema' : 'the last load')).join(' and ')
 }
 
 const SIGNS: Readonly<Record<Drift['what'], string>> = {
