@@ -20,8 +20,8 @@ export interface OpenPage {
   readonly page: Page
   /** Requests of the page, as their paths. */
   readonly asked: string[]
-  /** Bytes of the bodies that were answered. */
-  readonly bytes: () => number
+  /** Bytes of the bodies that were answered, once all of those are read. */
+  readonly bytes: () => Promise<number>
   /** What the browser complains about, and requests to anywhere else. */
   readonly problems: string[]
 }
@@ -37,15 +37,15 @@ export async function openPage(address: string, options: Parameters<Browser['new
   const asked: string[] = []
   const problems: string[] = []
   const { origin } = new URL(address)
-  let bytes = 0
+  let bodies: Promise<number> = Promise.resolve(0)
   page.on('request', request => {
     const url = new URL(request.url())
     if (url.origin !== origin && url.protocol !== 'data:') problems.push(`asks ${url.href}`)
     asked.push(url.pathname)
   })
-  page.on('response', async response => {
-    const body = await response.body().catch(() => Buffer.alloc(0))
-    bytes += body.length
+  page.on('response', response => {
+    const body = response.body().catch(() => Buffer.alloc(0))
+    bodies = bodies.then(async sum => sum + (await body).length)
   })
   page.on('pageerror', error => problems.push(error.message))
   page.on('console', message => {
@@ -58,7 +58,7 @@ export async function openPage(address: string, options: Parameters<Browser['new
     void dialog.dismiss()
   })
   await page.goto(address)
-  return { page, asked, problems, bytes: () => bytes }
+  return { page, asked, problems, bytes: () => bodies }
 }
 
 /** Expects of what is looked at again and again, for as long as a slow machine may need. */

@@ -17,7 +17,7 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     await page.getByText('Nothing was loaded yet.').waitFor()
     expect(page.url()).not.toContain(studio.token)
     expect(asked.length).toBeLessThanOrEqual(8)
-    expect(bytes()).toBeLessThan(200_000)
+    expect(await bytes()).toBeLessThan(200_000)
 
     await page.getByRole('link', { name: 'shops' }).click()
     await view(page, 'Run')

@@ -11,7 +11,8 @@ import { ApiError, api, download } from './apiClient.js'
 export type Loaded<Answer> =
   | { readonly state: 'waiting' }
   | { readonly state: 'failed'; readonly error: Error }
-  | { readonly state: 'there'; readonly answer: Answer }
+  /** Old: another question was asked since, and its answer is waited for. */
+  | { readonly state: 'there'; readonly answer: Answer; readonly isOld: boolean }
 
 /** Between two questions to a destination that another program holds. */
 const LOCKED_AGAIN_MS = 2_000
@@ -22,7 +23,9 @@ const LOCKED_AGAIN_MS = 2_000
  */
 export function useApi<Answer>(path: string | undefined, again: unknown = 0, body?: object): Loaded<Answer> {
   const [loaded, setLoaded] = useState<Loaded<Answer>>({ state: 'waiting' })
+  const [answered, setAnswered] = useState<string>()
   const asked = body === undefined ? undefined : JSON.stringify(body)
+  const question = JSON.stringify([path, asked])
   useEffect(() => {
     if (path === undefined) return
     const stop = new AbortController()
@@ -34,7 +37,9 @@ export function useApi<Answer>(path: string | undefined, again: unknown = 0, bod
           signal: stop.signal,
           ...(body !== undefined && { method: 'POST', body }),
         })
-        if (!stop.signal.aborted) setLoaded({ state: 'there', answer })
+        if (stop.signal.aborted) return
+        setLoaded({ state: 'there', answer, isOld: false })
+        setAnswered(question)
       } catch (error) {
         if (stop.signal.aborted) return
         setLoaded({ state: 'failed', error: error as Error })
@@ -47,7 +52,7 @@ export function useApi<Answer>(path: string | undefined, again: unknown = 0, bod
       clearTimeout(later)
     }
   }, [path, again, asked])
-  return loaded
+  return loaded.state === 'there' ? { ...loaded, isOld: answered !== question } : loaded
 }
 
 function isLocked(error: unknown): boolean {
@@ -56,7 +61,7 @@ function isLocked(error: unknown): boolean {
 
 interface WhenProps<Answer> {
   readonly of: Loaded<Answer>
-  readonly children: (answer: Answer) => ComponentChildren
+  readonly children: (answer: Answer, isOld: boolean) => ComponentChildren
 }
 
 /** The answer, or that it is waited for, or why there is none. */
@@ -74,7 +79,7 @@ export function When<Answer>({ of, children }: WhenProps<Answer>) {
         {isLocked(of.error) && <p class="quiet">This page asks again until it is free.</p>}
       </>
     )
-  return <>{children(of.answer)}</>
+  return <>{children(of.answer, of.isOld)}</>
 }
 
 /** A line that points at a place of the line above it. */

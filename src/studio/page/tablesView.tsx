@@ -146,7 +146,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
       </p>
       <Filters columns={table.columns} filters={filters} onChange={filterBy} />
       <When of={rows}>
-        {({ columns, rows, isCut }) => {
+        {({ columns, rows, isCut }, isOld) => {
           const idAt = columns.findIndex(({ name }) => name === '_dlt_id')
           const lead =
             idAt === -1 || table.isSystem
@@ -172,6 +172,10 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                   )
                 }
           const tracedRow = rows.find(row => traced !== null && row[idAt] === traced)
+          // Whether there is a further page is known when the page is there. A disabled button would lose the focus.
+          const turn = (to: number) => {
+            if (!isOld) setOffset(to)
+          }
           const isFarthest = sorted !== undefined && offset + PAGE_ROWS > FARTHEST_SORTED_ROW
           return (
             <>
@@ -198,17 +202,11 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                 </RowTraceView>
               )}
               <div class="bar">
-                <button
-                  type="button"
-                  disabled={offset === 0}
-                  onClick={() => setOffset(Math.max(0, offset - PAGE_ROWS))}
-                >
+                <button type="button" disabled={offset === 0} onClick={() => turn(Math.max(0, offset - PAGE_ROWS))}>
                   Previous
                 </button>
-                <span role="status">
-                  {rows.length === 0 ? 'no rows' : `rows ${amount(offset + 1)} to ${amount(offset + rows.length)}`}
-                </span>
-                <button type="button" disabled={!isCut || isFarthest} onClick={() => setOffset(offset + PAGE_ROWS)}>
+                <span role="status">{isOld ? 'Loading…' : shownRows(offset, rows.length)}</span>
+                <button type="button" disabled={!isCut || isFarthest} onClick={() => turn(offset + PAGE_ROWS)}>
                   Next
                 </button>
                 {isCut && isFarthest && (
@@ -264,6 +262,10 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
       </div>
     </>
   )
+}
+
+function shownRows(offset: number, count: number): string {
+  return count === 0 ? 'no rows' : `rows ${amount(offset + 1)} to ${amount(offset + count)}`
 }
 
 interface WholeRowProps {
