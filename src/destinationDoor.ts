@@ -1,5 +1,6 @@
 /** `sluice/destination`, the door for authors of destinations: re-exports only. */
 
+export { type SystemRow, type SystemRows, systemRows, systemTables } from './destinations/systemRows.js'
 export { parseJson } from './json/parse.js'
 export { isJsonObject, type JsonObject, type JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
@@ -51,4 +52,3 @@ export type {
   WriteDisposition,
 } from './schema/schemaTypes.js'
 export { readSchema, schemaText } from './schema/stored/document.js'
-export { loadsTable, stateTable, versionTable } from './schema/systemTables.js'

@@ -2,6 +2,7 @@ import type { CommitNotes, CommitPlan, Connection, LoadPlan, TablePlan } from '.
 import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ReadonlyTable } from '../../schema/schemaTypes.js'
+import { LOADS, loadRow, STATES, stateRow, statesOf, VERSIONS } from '../systemRows.js'
 import { type Chain, type ChainTable, openChain } from './chain.js'
 import { CommitTally } from './commitTally.js'
 import { committedView } from './committedView.js'
@@ -18,18 +19,13 @@ import {
   ensureSystemTables,
   forgetNewerStates,
   forgetSchemaVersions,
+  insertRows,
   isCommitted,
-  LOADS,
-  STATES,
-  statesOf,
   TURNS,
   takeTurn,
-  VERSIONS,
-  writeLoad,
   writeSchemaVersion,
-  writeStates,
   writeSystemRows,
-} from './systemRows.js'
+} from './systemStatements.js'
 
 /** A load to commit, and its staged rows by table. */
 export interface LoadToApply<Staged extends StagedTable = StagedTable> {
@@ -223,8 +219,12 @@ export async function applyDrop(session: SqlSession, planned: Parameters<Connect
   await forgetSchemaVersions(session, next.schema.name)
   await writeSchemaVersion(session, next.schema, at)
   await forgetNewerStates(session, next.otherStates ?? [], next.loadId)
-  await writeStates(session, statesOf(next), next.loadId, at)
-  await writeLoad(session, next.loadId, next.schema, at)
+  await insertRows(
+    session,
+    STATES,
+    statesOf(next).map(state => stateRow(state, next.loadId, at)),
+  )
+  await insertRows(session, LOADS, [loadRow(next.loadId, next.schema, at)])
 }
 
 /** A load id is the time in seconds since the epoch, with up to seven decimals. */

@@ -3,7 +3,7 @@ import type { CommittedView, DatasetRow, DatasetValue } from '../../model/destin
 import { DatasetTables } from './ddl.js'
 import { selectStatement } from './selectStatement.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-import { committedOf, readCommitted, readPipelines } from './systemRows.js'
+import { committedOf, readCommitted, readPipelines } from './systemStatements.js'
 
 /** The session, for an open transaction that changes no table as long as it asks for them: they are inspected once. */
 export function inspectedOnce(session: SqlSession): SqlSession {

@@ -1,8 +1,8 @@
 import type { LoadPlan } from '../../model/destination.js'
 import { LOAD_ID } from '../../schema/systemTables.js'
+import { LOADS, RECEIPTS } from '../systemRows.js'
 import type { RowCondition } from './chain.js'
 import { hasRow, type SqlSession, textLiteral } from './sqlSession.js'
-import { LOADS, RECEIPTS } from './systemRows.js'
 
 /**
  * The rows that other pipelines have loaded. Receipts name the pipeline of a load. A load without receipts, as of another

@@ -1,73 +1,20 @@
-import type { JsonValue } from '../../json/value.js'
-import { stringifyJson } from '../../json/write.js'
-import type { LoadedWindow } from '../../model/cursorRange.js'
 import type { CommitPlan, Committed, LoadPlan } from '../../model/destination.js'
-import { nodeCrypto } from '../../model/nodeCrypto.js'
-import { decodeState, encodeState, type PipelineState } from '../../model/pipelineState.js'
-import type { Receipt } from '../../model/receipt.js'
-import { naming } from '../../schema/naming.js'
-import type { ColumnSchema, DataType, ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
-import { inflatedText, schemaText } from '../../schema/stored/document.js'
-import { loadsTable, stateTable, versionTable } from '../../schema/systemTables.js'
+import { decodeState, type PipelineState } from '../../model/pipelineState.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
+import { inflatedText } from '../../schema/stored/document.js'
+import {
+  columnsOf,
+  LOADS,
+  RECEIPTS,
+  STATES,
+  type SystemRow,
+  systemRows,
+  VERSIONS,
+  versionRow,
+  WINDOWS,
+} from '../systemRows.js'
 import type { DatasetTables } from './ddl.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-
-const names = naming('snake_case')
-
-/** dlt's own three tables, as dlt creates them. */
-export const LOADS: ReadonlyTable = loadsTable(names)
-export const VERSIONS: ReadonlyTable = versionTable(names)
-export const STATES: ReadonlyTable = stateTable(names)
-
-/** One row for each load and resource: what the load could prove. dlt does not know this table and ignores it. */
-export const RECEIPTS: ReadonlyTable = {
-  name: '_sluice_receipts',
-  columns: columnsOf([
-    ['load_id', 'text'],
-    ['resource', 'text'],
-    ['verdict', 'text'],
-    ['reasons', 'json'],
-    ['requests', 'bigint'],
-    ['retries', 'bigint'],
-    ['pages', 'bigint'],
-    ['pages_from_journal', 'bigint'],
-    ['records', 'bigint'],
-    ['filtered', 'bigint'],
-    ['discarded_rows', 'bigint'],
-    ['discarded_values', 'bigint'],
-    ['rows', 'json'],
-    ['bytes', 'bigint'],
-    ['announced', 'bigint', true],
-    ['waited_ms', 'bigint'],
-    ['variants', 'json', true],
-    ['deleted', 'bigint', true],
-    // Datasets of older versions lack these.
-    ['extent', 'text', true],
-    ['pipeline_name', 'text', true],
-  ]),
-}
-
-/** One row for each window of a backfill that was committed. Values of the cursor are JSON. dlt ignores this table too. */
-export const WINDOWS: ReadonlyTable = {
-  name: '_sluice_windows',
-  columns: columnsOf([
-    ['load_id', 'text'],
-    ['pipeline_name', 'text'],
-    ['schema_name', 'text'],
-    ['resource', 'text'],
-    ['cursor_path', 'text'],
-    ['backfill_id', 'text'],
-    ['window_start', 'json'],
-    ['window_end', 'json'],
-    ['cursor', 'json', true],
-    ['verdict', 'text'],
-    ['requests', 'bigint'],
-    ['records', 'bigint'],
-    ['committed_at', 'timestamp'],
-    // Datasets of older versions lack it.
-    ['commit_number', 'bigint', true],
-  ]),
-}
 
 /** Where transactions can overlap: one row, which each of a kind changes. dlt ignores such a table too. */
 export function turnsTable(name: string): ReadonlyTable {
@@ -90,13 +37,6 @@ export async function takeTurn(
   if (changed === 0) await insertRows(session, turns, [{ load_id: loadId }])
 }
 
-/** Columns that are not null, but for those marked. */
-export function columnsOf(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
-  return new Map(
-    definitions.map(([name, dataType, nullable]) => [name, { name, data_type: dataType, nullable: nullable ?? false }]),
-  )
-}
-
 /** Creates the missing system tables that a commit writes to. */
 export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan): Promise<void> {
   for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
@@ -117,23 +57,28 @@ export async function writeSystemRows(session: SqlSession, loads: readonly Commi
   }
   const schemas = new Map(loads.map(({ plan }) => [JSON.stringify([plan.schema.name, plan.schema.version_hash]), plan]))
   for (const { schema, committedAt } of schemas.values()) await writeSchemaVersion(session, schema, committedAt)
-  const states = loads.flatMap(({ load, plan }) =>
-    statesOf(plan).map(state => stateRow(state, plan.laterLoadId ?? load.loadId, plan.committedAt)),
-  )
-  const receipts = loads.flatMap(({ load, plan }) => plan.receipts.map(receipt => receiptRow(load, receipt)))
-  const windows = loads.flatMap(({ load, plan }): readonly SystemRow[] =>
-    plan.window === undefined
-      ? []
-      : [{ ...windowRow(load, plan.schema.name, plan.window), committed_at: plan.committedAt }],
-  )
-  const rows = loads.flatMap(({ load, plan }) =>
-    [...new Set([load.loadId, plan.laterLoadId ?? load.loadId])].map(id => loadRow(id, plan.schema, plan.committedAt)),
-  )
   for (const { load, plan } of loads) await forgetNewerStates(session, plan.otherStates ?? [], load.loadId)
-  await insertRows(session, STATES, states)
-  await insertRows(session, RECEIPTS, receipts)
-  await insertRows(session, WINDOWS, windows)
-  await insertRows(session, LOADS, rows)
+  const rows = loads.map(({ load, plan }) => systemRows(load, plan))
+  await insertRows(
+    session,
+    STATES,
+    rows.flatMap(({ states }) => states),
+  )
+  await insertRows(
+    session,
+    RECEIPTS,
+    rows.flatMap(({ receipts }) => receipts),
+  )
+  await insertRows(
+    session,
+    WINDOWS,
+    rows.flatMap(({ windows }) => windows),
+  )
+  await insertRows(
+    session,
+    LOADS,
+    rows.flatMap(one => one.loads),
+  )
 }
 
 /** Which of the loads are in the table of completed loads. */
@@ -163,25 +108,12 @@ export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySc
     [schema.name, schema.version_hash],
   )
   if (known.length > 0) return
-  const row = {
-    version: schema.version,
-    engine_version: schema.engine_version,
-    inserted_at: at,
-    schema_name: schema.name,
-    version_hash: schema.version_hash,
-    schema: schemaText(schema),
-  }
-  await insertRows(session, VERSIONS, [row])
+  await insertRows(session, VERSIONS, [versionRow(schema, at)])
 }
 
 /** For dlt, a known hash means that all tables exist. So a drop must remove all versions. */
 export async function forgetSchemaVersions(session: SqlSession, schemaName: string): Promise<void> {
   await session.run(`DELETE FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1`, [schemaName])
-}
-
-/** The states to store: the pipeline's own, and those of others. */
-export function statesOf({ state, otherStates = [] }: Pick<CommitPlan, 'state' | 'otherStates'>): PipelineState[] {
-  return [...(state === undefined ? [] : [state]), ...otherStates]
 }
 
 /** The newest load id counts, so that the states of others that are newer have to go. */
@@ -197,112 +129,6 @@ export async function forgetNewerStates(
     ])
   }
 }
-
-export async function writeStates(
-  session: SqlSession,
-  states: readonly PipelineState[],
-  loadId: string,
-  at: bigint,
-): Promise<void> {
-  await insertRows(
-    session,
-    STATES,
-    states.map(state => stateRow(state, loadId, at)),
-  )
-}
-
-function stateRow(state: PipelineState, loadId: string, at: bigint): SystemRow {
-  return {
-    version: state._state_version,
-    engine_version: state._state_engine_version,
-    pipeline_name: state.pipeline_name,
-    state: encodeState(state),
-    created_at: at,
-    version_hash: state._version_hash ?? null,
-    _dlt_load_id: loadId,
-    _dlt_id: stateRowId(state.pipeline_name, loadId),
-  }
-}
-
-export async function writeLoad(
-  session: SqlSession,
-  loadId: string,
-  schema: ReadonlySchema,
-  at: bigint,
-): Promise<void> {
-  await insertRows(session, LOADS, [loadRow(loadId, schema, at)])
-}
-
-function loadRow(loadId: string, schema: ReadonlySchema, at: bigint): SystemRow {
-  return {
-    load_id: loadId,
-    schema_name: schema.name,
-    status: 0,
-    inserted_at: at,
-    schema_version_hash: schema.version_hash,
-  }
-}
-
-/** Fourteen characters, like dlt's row ids. A load stores at most one state of a pipeline. */
-function stateRowId(pipeline: string, loadId: string): string {
-  return nodeCrypto()
-    .createHash('shake128', { outputLength: 10 })
-    .update(`${pipeline}_${loadId}`)
-    .digest('base64')
-    .replace(/=+$/, '')
-}
-
-/** A receipt as a row of {@link RECEIPTS}. */
-export function receiptRow({ loadId, pipeline }: LoadPlan, receipt: Receipt): Readonly<Record<string, SqlValue>> {
-  return {
-    load_id: loadId,
-    resource: receipt.resource,
-    verdict: receipt.verdict,
-    reasons: JSON.stringify(receipt.reasons),
-    requests: receipt.requests,
-    retries: receipt.retries,
-    pages: receipt.pages,
-    pages_from_journal: receipt.pagesFromJournal,
-    records: receipt.records,
-    filtered: receipt.filtered,
-    discarded_rows: receipt.discardedRows,
-    discarded_values: receipt.discardedValues,
-    rows: JSON.stringify(receipt.rows),
-    bytes: receipt.bytes,
-    announced: receipt.announced ?? null,
-    waited_ms: Math.round(receipt.waitedMs),
-    variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
-    deleted: receipt.deleted ?? null,
-    extent: receipt.extent,
-    pipeline_name: pipeline,
-  }
-}
-
-/** A window as a row of {@link WINDOWS}, without the time. */
-export function windowRow(
-  { loadId, pipeline }: LoadPlan,
-  schemaName: string,
-  window: LoadedWindow,
-): Readonly<Record<string, SqlValue>> {
-  return {
-    load_id: loadId,
-    pipeline_name: pipeline,
-    schema_name: schemaName,
-    resource: window.resource,
-    cursor_path: window.cursorPath,
-    backfill_id: window.backfill,
-    window_start: stringifyJson(window.start),
-    window_end: stringifyJson(window.end),
-    cursor: window.cursor === undefined ? null : stringifyJson(window.cursor as unknown as JsonValue),
-    verdict: window.verdict,
-    requests: window.requests,
-    records: window.records,
-    commit_number: window.number ?? null,
-  }
-}
-
-/** Columns with their values. */
-export type SystemRow = Readonly<Record<string, SqlValue>>
 
 /** Engines take some ten thousand values in a statement. */
 const ROWS_A_STATEMENT = 100

@@ -1,7 +1,7 @@
 import type { Committed, LoadPlan } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import type { SqlSession } from './sqlSession.js'
-import { readCommitted } from './systemRows.js'
+import { readCommitted } from './systemStatements.js'
 
 /** A committed state that a pipeline has read before it loads. */
 interface Told {

@@ -3,9 +3,10 @@ import { stringifyJson } from '../../json/write.js'
 import type { WindowAttempt, WindowsOf } from '../../model/cursorRange.js'
 import type { WindowAttempts } from '../../model/destination.js'
 import type { ReadonlyTable } from '../../schema/schemaTypes.js'
+import { columnsOf } from '../systemRows.js'
 import { DatasetTables } from './ddl.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-import { columnsOf, insertRows, takeTurn, turnsTable } from './systemRows.js'
+import { insertRows, takeTurn, turnsTable } from './systemStatements.js'
 
 /** One row for each attempt that is remembered. Ends of windows are JSON, as text, so that they can be compared. */
 export const ATTEMPTS: ReadonlyTable = {

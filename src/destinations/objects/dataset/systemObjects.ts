@@ -9,8 +9,8 @@ import { decodeState, encodeState } from '../../../model/pipelineState.js'
 import type { Receipt } from '../../../model/receipt.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { inflatedText, schemaText } from '../../../schema/stored/document.js'
-import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS, WINDOWS, windowRow } from '../../sql/systemRows.js'
 import { ATTEMPTS } from '../../sql/windowAttempts.js'
+import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS, WINDOWS, windowRow } from '../../systemRows.js'
 import { segment } from '../format/layout.js'
 
 /** Folders of dlt's own objects. They contain no data file. */
@@ -115,7 +115,7 @@ export function receiptsObject(receipts: readonly Receipt[], schemaName: string,
 
 /** The window of a backfill that a load is. */
 export function windowObject(window: LoadedWindow, schemaName: string, load: LoadPlan, at: bigint): SystemObject {
-  const row = inlined(WINDOWS, { ...windowRow(load, schemaName, window), committed_at: isoTime(at) })
+  const row = inlined(WINDOWS, { ...windowRow(load, schemaName, window, at), committed_at: isoTime(at) })
   return { key: `${folders.windows}/${segment(schemaName)}__${segment(load.loadId)}.jsonl`, content: linesOf([row]) }
 }
 
