@@ -62,8 +62,9 @@ export const WINDOWS: ReadonlyTable = {
     ['requests', 'bigint'],
     ['records', 'bigint'],
     ['committed_at', 'timestamp'],
-    // Datasets of older versions lack it.
+    // Datasets of older versions lack these.
     ['commit_number', 'bigint', true],
+    ['asked_end', 'json', true],
   ]),
 }
 
@@ -206,6 +207,7 @@ export function windowRow(
     requests: window.requests,
     records: window.records,
     commit_number: window.number ?? null,
+    asked_end: window.askedEnd === undefined ? null : stringifyJson(window.askedEnd),
     committed_at: at,
   }
 }

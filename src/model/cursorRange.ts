@@ -61,4 +61,6 @@ export interface LoadedWindow extends CursorRange {
   readonly records: number
   /** Counts the windows of the list in the order of their commits, so that what is new can be read alone. */
   readonly number?: number | undefined
+  /** Up to where a part of a list was asked for, if it has ended before: the rest is missing still. */
+  readonly askedEnd?: JsonValue | undefined
 }

@@ -225,3 +225,42 @@ it.each([
   expect([exitCode, stderr.match(/error/i)]).toEqual([0, null])
   expect(held).toHaveLength(1)
 })
+
+it('processes that share a list in parts end where it is shorter than they were told', async () => {
+  const url = await jsonApi(query => {
+    const offset = Number(query.get('offset'))
+    return { total: 55, data: Array.from({ length: 55 }, (_, id) => ({ id })).slice(offset, offset + 10) }
+  })
+  const destination = await inPostgres()
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-shared-parts-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'items.yaml')
+  await writeFile(
+    file,
+    `name: items
+destination: "${destination}"
+source:
+  client: { base_url: "${url}" }
+  resources:
+    - name: items
+      primary_key: id
+      write_disposition: merge
+      endpoint:
+        data_selector: data
+        paginator: { type: offset, limit: 10, total_path: total }
+        partition: { by: pages, pages: 3 }
+`,
+  )
+  const share = (which: string) =>
+    sluiceProcess(['backfill', file, '--resource', 'items', '--to', '90', '--partition', which, '--json'], {
+      cwd: folder,
+      env: { SLUICE_HOME: join(folder, which.replace('/', '-')) },
+    })
+  const ended = await Promise.all([share('1/2'), share('2/2')])
+  expect(ended.map(({ exitCode, stderr }) => ({ exitCode, stderr: exitCode === 0 ? '' : stderr }))).toEqual(
+    ended.map(() => ({ exitCode: 0, stderr: '' })),
+  )
+  const query = ['query', file, 'SELECT count(*) AS n, count(DISTINCT id) AS ids FROM items', '--json']
+  const { stdout } = await sluiceProcess(query, { cwd: folder, env: {} })
+  expect(JSON.parse(stdout)).toMatchObject({ n: 55, ids: 55 })
+})

@@ -31,6 +31,7 @@ export class CoveredRanges {
 
   /** Adding a window a second time changes nothing. */
   add(window: ReadRange): void {
+    if (isEmpty(window, this.#cut)) return
     const first = this.#firstThat(range => compareValues(range.end, window.start, this.#cut) >= 0)
     const after = this.#firstThat(range => compareValues(range.start, window.end, this.#cut) > 0)
     const met = this.#ranges.slice(first, Math.max(first, after))
@@ -71,6 +72,11 @@ export class CoveredRanges {
     }
     return low
   }
+}
+
+/** Whether it covers nothing: a part of a list where no record was. */
+export function isEmpty(range: CursorRange, cut: Cut): boolean {
+  return cut.by === 'pages' && compareValues(range.start, range.end, cut) === 0
 }
 
 /** Of two equal ones the first. Partitions have none. */

@@ -3,6 +3,7 @@ import { ConfigError } from '../../model/errors.js'
 import { warningOf } from '../run/closing.js'
 import { type Backfilling, type LoadedWindows, loadWindows, type Partition } from './loadWindows.js'
 import { type BackfillPlan, type FailedWindow, listOf } from './planBackfill.js'
+import { missingRanges } from './ranges.js'
 import { WindowClaims } from './windowClaims.js'
 
 /** What one of several processes loads, and how. */
@@ -50,7 +51,8 @@ async function untilNothingIsMissing(
   let [done, isWaiting] = [all, false]
   for (let plan = first; ; plan = await planAgain()) {
     const retries = plan.failed.filter(window => before.has(tryOf(window)))
-    const wanted = share.retryFailed ? retries : [...plan.windows, ...retries]
+    const missing = plan.windows.flatMap(window => missingRanges(window, askedSince(first, plan), plan.cut))
+    const wanted = share.retryFailed ? retries : [...missing, ...retries]
     if (wanted.length === 0) return done
     const free = await claims.free(wanted)
     if (free.length === 0) {
@@ -70,6 +72,14 @@ async function untilNothingIsMissing(
     // So many failed one after another that it is no fault of theirs.
     if (round.untried > 0) return done
   }
+}
+
+/** What any of the processes has asked for meanwhile beyond the end of the list: it stays missing. */
+function askedSince({ openEnded: before }: BackfillPlan, { openEnded: now }: BackfillPlan): readonly CursorRange[] {
+  const known = new Set(before.map(({ loadId }) => loadId))
+  return now
+    .filter(({ loadId }) => !known.has(loadId))
+    .map(({ start, end, askedEnd = end }) => ({ start, end: askedEnd }))
 }
 
 function ownFirst(windows: readonly CursorRange[], { index, of }: Partition): readonly CursorRange[] {

@@ -5,7 +5,6 @@ import { type CursorRange, rangeText, type WindowAttempt } from '../../model/cur
 import { AbortError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
-import type { CursorState } from '../../model/pipelineState.js'
 import type { Verdict } from '../../model/receipt.js'
 import { count } from '../../model/verdict.js'
 import { warningOf } from '../run/closing.js'
@@ -14,6 +13,7 @@ import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
 import { runWindow, type WindowSession } from '../run/runPipeline.js'
 import { type LoadResult, type PipelineSetup, windowsFolder } from '../setup.js'
 import { CommitGroup } from './commitGroup.js'
+import type { ReadRange } from './coveredRanges.js'
 import { cursorReached } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowCut } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
@@ -325,7 +325,7 @@ async function loaded(
   }
   progress.areGrouped = !isAlone
   const beganMs = clock.now()
-  let seen: CursorState | undefined
+  let read: ReadRange | undefined
   let isRead = (): void => {}
   let previous: Promise<void> | undefined
   const window: WindowToLoad = {
@@ -335,16 +335,16 @@ async function loaded(
     part: isAlone ? undefined : part,
     ledger: session.ledger,
     ...range,
-    cursorAfter(newest, stored, { covered }) {
-      seen = newest
+    cursorAfter(now, stored, { covered }) {
+      read = now
       if (plan.cut.by !== undefined) return undefined
-      return cursorReached(plan.cut, [...covered.all, { ...range, cursor: newest }], stored)
+      return cursorReached(plan.cut, [...covered.all, now], stored)
     },
     ...(!isAlone &&
       group !== undefined && {
-        async commit(read) {
-          const committing = group.commit(read)
-          progress.areSmall = isSmall(read.rows, clock.now() - beganMs)
+        async commit(staged) {
+          const committing = group.commit(staged)
+          progress.areSmall = isSmall(staged.rows, clock.now() - beganMs)
           isRead()
           await committing
         },
@@ -360,7 +360,7 @@ async function loaded(
     const result = await runWindow(setup, { select, signal, concurrency, onEvent }, window, session)
     if (!progress.isHalved) for (const event of setAside) emit(event)
     if (isAlone) {
-      session.ledger.add({ ...range, cursor: seen })
+      if (read !== undefined) session.ledger.add(read)
       progress.areSmall = isSmall(sumOf(Object.values(result.rows)), clock.now() - beganMs)
     }
     const load = loadOf(result, name, range)

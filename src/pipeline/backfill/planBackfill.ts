@@ -19,6 +19,8 @@ export interface BackfillPlan extends Omit<AskedRange, 'where'> {
   readonly backfill: string | undefined
   /** Every committed window of the resource, also those outside the range. */
   readonly done: readonly DoneWindow[]
+  /** Parts of a list that were asked for beyond its end. */
+  readonly openEnded: readonly DoneWindow[]
   /** Windows of the range that failed and are not committed. In the order to load them. */
   readonly failed: readonly FailedWindow[]
   /** The other windows to load, in order. */
@@ -56,7 +58,7 @@ export async function planBackfill(
 ): Promise<BackfillPlan> {
   const { resource, cut, order } = asked
   const stored = connection === undefined ? NOTHING : await readStored(setup, connection, resource.name, cut)
-  const { backfill, done, attempts } = stored
+  const { backfill, done, openEnded, attempts } = stored
   const range =
     cut.by === undefined && isAppended(setup.source, resource) ? beforeRuns(asked.range, stored, cut) : asked.range
   const part = { ...asked, range }
@@ -65,7 +67,7 @@ export async function planBackfill(
   const again = order === 'newest_first' ? failed.toReversed() : failed
   const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(part, attempt))
   const running = attempts.filter(attempt => isRunning(attempt, part, done))
-  return { ...part, backfill, done, failed: again, windows, running, halved }
+  return { ...part, backfill, done, openEnded, failed: again, windows, running, halved }
 }
 
 type Asked = Omit<AskedRange, 'where'>
@@ -127,22 +129,24 @@ export function listOf(setup: PipelineSetup, resource: string, { cursorPath }: P
 interface Stored {
   readonly backfill: string | undefined
   readonly done: readonly DoneWindow[]
+  readonly openEnded: readonly DoneWindow[]
   readonly cursor: CursorState | undefined
   readonly attempts: readonly WindowAttempt[]
 }
 
-const NOTHING: Stored = { backfill: undefined, done: [], cursor: undefined, attempts: [] }
+const NOTHING: Stored = { backfill: undefined, done: [], openEnded: [], cursor: undefined, attempts: [] }
 
 async function readStored(setup: PipelineSetup, connection: Connection, resource: string, cut: Cut): Promise<Stored> {
   const attempts = (await connection.attempts?.read(listOf(setup, resource, cut))) ?? []
   const committed = await connection.committed(setup.name, setup.source.name)
   const state = await stateAfterSettling(setup, connection, committed)
   if (state === undefined) return { ...NOTHING, attempts }
-  const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, cut })
+  const { backfill, done, openEnded } = await committedWindows(connection, setup, state, { name: resource, cut })
   await refuseOtherCut(connection, setup, { name: resource, cut }, backfill)
   return {
     backfill,
     done: done.toSorted((a, b) => compareValues(a.start, b.start, cut)),
+    openEnded,
     cursor: cursorState(state, setup.source.name, resource, cut.cursorPath),
     attempts,
   }

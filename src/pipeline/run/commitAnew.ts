@@ -170,7 +170,7 @@ async function besideWindows(
 /** The plan of a part of a list with what parts that others have committed say about it. */
 function afterMove(plan: CommitPlan, window: WindowToLoad, { covered }: Ledger): CommitPlan {
   if (window.cut.by !== 'pages' || plan.window === undefined) return plan
-  const reason = movedBeside(window, plan.window.cursor, covered.all)
+  const reason = movedBeside(plan.window, covered.all)
   if (reason === undefined || plan.receipts.some(({ reasons }) => reasons.includes(reason))) return plan
   const receipts = plan.receipts.map(receipt => {
     const isOwn = receipt.resource === window.resource

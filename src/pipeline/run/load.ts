@@ -424,7 +424,8 @@ function windowOf(window: WindowToLoad, resources: readonly OpenResource[], rece
     for (const above of aboveOf(resources, window.resource)) refuseCapped(window, receiptOf(above.name), above.unread)
   }
   refuseCapped(window, receipt, read.unread)
-  return committedWindow(window, receipt, part === undefined ? cursor?.seen?.() : part.seen())
+  const { start, end } = window
+  return committedWindow(window, receipt, part?.read ?? { start, end, cursor: cursor?.seen?.() })
 }
 
 /** The ancestors of a resource, with what is unread of them. */
@@ -502,7 +503,7 @@ function movedFrom(window: WindowToLoad | undefined, resources: readonly OpenRes
       const reason =
         window === undefined || part === undefined
           ? undefined
-          : (movedBeside(window, part.seen(), window.ledger.known.covered.all) ?? part.shortened)
+          : (movedBeside(part.read, window.ledger.known.covered.all) ?? part.shortened)
       return reason === undefined ? [] : [[resource.name, reason] as const]
     }),
   )

@@ -17,9 +17,14 @@ export class PartEnds {
   readonly #range: { readonly start: number; readonly end: number }
   #first: string | undefined
   #last: string | undefined
+  #end: number
+  /** The record at the last place before `#end`. */
+  #atEnd: string | undefined
+  #fullestPage = 0
 
   constructor({ start, end }: CursorRange, resource: Resource, counted: CountedList) {
     this.#range = { start: Number(start), end: Number(end) }
+    this.#end = this.#range.start
     this.#resource = resource
     this.#counted = counted
   }
@@ -40,21 +45,44 @@ export class PartEnds {
     const [first, last] = [index(start - 1), index(end - 1)]
     if (first !== undefined) this.#first = this.#identity(records, first)
     if (last !== undefined) this.#last = this.#identity(records, last)
+    const reached = Math.min(this.#settledAfter(place, count), end)
+    if (reached > this.#end) {
+      this.#end = reached
+      const settled = index(reached - 1)
+      this.#atEnd = settled === undefined ? undefined : this.#identity(records, settled)
+    }
+    this.#fullestPage = Math.max(this.#fullestPage, count)
+  }
+
+  /**
+   * Up to where records can no longer come into the part. What had no records when it was read is behind it, and so is a
+   * last page with room for more.
+   */
+  get read(): ReadPart {
+    const { start } = this.#range
+    const atEnd = this.#end > start ? this.#atEnd : this.#first
+    return {
+      start,
+      end: this.#end,
+      cursor: {
+        ...(this.#first !== undefined && { initial_value: this.#first }),
+        ...(atEnd !== undefined && { last_value: atEnd }),
+        unique_hashes: [],
+      },
+    }
+  }
+
+  /** The place behind the last one that is filled for good once this page is read. */
+  #settledAfter({ at, length }: Place, count: number): number {
+    if (this.#counted.counts === 'records') return at + count
+    const isFollowed = length !== undefined && at + 1 < length
+    return isFollowed || (this.#fullestPage > 0 && count >= this.#fullestPage) ? at + 1 : at
   }
 
   /** Why records at the end of the part may be missing. Undefined: it had a record at its last place. */
   get shortened(): string | undefined {
     if (this.#last !== undefined) return undefined
     return `nothing is at place ${this.#range.end - 1} any more: the list has become shorter since it was counted, so that records may be in no part; \`sluice run\` reads the whole list`
-  }
-
-  /** As the ledger keeps it, in the columns of a cursor. */
-  seen(): CursorState {
-    return {
-      ...(this.#first !== undefined && { initial_value: this.#first }),
-      ...(this.#last !== undefined && { last_value: this.#last }),
-      unique_hashes: [],
-    }
   }
 
   #identity(records: Uint8Array, index: number): string {
@@ -67,6 +95,13 @@ export class PartEnds {
     throw new DataError('placeholder', message, { resource: name, path })
   }
 }
+
+/** A part of a list as the ledger keeps it. Its ends are in the columns of a cursor. */
+export interface ReadPart extends CursorRange {
+  readonly cursor: CursorState
+}
+
+type Place = NonNullable<Page['place']>
 
 /** What is known of two ranges of a list that meet, as one. */
 export function joinedEnds(earlier: CursorState | undefined, later: CursorState | undefined): CursorState {
@@ -85,16 +120,12 @@ interface CommittedParts extends CursorRange {
 }
 
 /** Why records at an end of a part may be missing: the list moved between this part and one beside it. Undefined: it did not. */
-export function movedBeside(
-  part: CursorRange,
-  ends: CursorState | undefined,
-  committed: readonly CommittedParts[],
-): string | undefined {
+export function movedBeside(part: CommittedParts, committed: readonly CommittedParts[]): string | undefined {
   const isAt = (one: JsonValue, other: JsonValue): boolean => Number(one) === Number(other)
   const moved = committed.find(
     ({ start, end, cursor }) =>
-      (isAt(end, part.start) && isOther(cursor?.last_value, ends?.initial_value)) ||
-      (isAt(start, part.end) && isOther(cursor?.initial_value, ends?.last_value)),
+      (isAt(end, part.start) && isOther(cursor?.last_value, part.cursor?.initial_value)) ||
+      (isAt(start, part.end) && isOther(cursor?.initial_value, part.cursor?.last_value)),
   )
   if (moved === undefined) return undefined
   return `the list has moved since ${rangeText(moved)} was loaded: where the two parts meet is another record now, so that records may be in neither; \`sluice run\` reads the whole list`

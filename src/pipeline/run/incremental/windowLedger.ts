@@ -11,7 +11,7 @@ import {
 } from '../../../model/pipelineState.js'
 import type { Verdict } from '../../../model/receipt.js'
 import type { IncrementalHint } from '../../../model/source.js'
-import { CoveredRanges, type ReadRange } from '../../backfill/coveredRanges.js'
+import { CoveredRanges, isEmpty, type ReadRange } from '../../backfill/coveredRanges.js'
 import type { PipelineSetup } from '../../setup.js'
 import { flattenPlan, type PlannedResource, refused } from '../planResources.js'
 import { isBeyond } from './incremental.js'
@@ -27,6 +27,8 @@ export interface WholeLedger {
   /** The id of the backfill. Undefined before its first window. */
   readonly backfill: string | undefined
   readonly done: readonly DoneWindow[]
+  /** Those that were asked for beyond the end of the list, also where nothing was at all. */
+  readonly openEnded: readonly DoneWindow[]
 }
 
 /** The windows that loads have committed since the resource began, or began anew. In no order. */
@@ -37,8 +39,13 @@ export async function committedWindows(
   of: ListWithWindows,
 ): Promise<WholeLedger> {
   const backfill = backfillOf(setup, state, of)
-  if (backfill === undefined) return { backfill, done: [] }
-  return { backfill, done: await readWindows(connection, setup, { ...of, backfill }, []) }
+  if (backfill === undefined) return { backfill, done: [], openEnded: [] }
+  const windows = await readWindows(connection, setup, { ...of, backfill }, [])
+  return {
+    backfill,
+    done: windows.filter(window => !isEmpty(window, of.cut)),
+    openEnded: windows.filter(({ askedEnd }) => askedEnd !== undefined),
+  }
 }
 
 /**
@@ -96,7 +103,7 @@ export class WindowLedger {
   readonly #of: ListWithWindows
   #known: Known
 
-  constructor(setup: PipelineSetup, of: ListWithWindows, { backfill, done }: WholeLedger) {
+  constructor(setup: PipelineSetup, of: ListWithWindows, { backfill, done }: Omit<WholeLedger, 'openEnded'>) {
     this.#setup = setup
     this.#of = of
     this.#known = newKnown(of, backfill)
@@ -255,6 +262,7 @@ async function readWindows(
         requests: Number(row.requests),
         records: Number(row.records),
         number: row[NUMBER] == null ? undefined : Number(row[NUMBER]),
+        ...(row.asked_end != null && { askedEnd: parseJson(String(row.asked_end)) }),
       })
     }
   }

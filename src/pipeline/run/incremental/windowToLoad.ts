@@ -11,6 +11,7 @@ import {
 } from '../../../model/pipelineState.js'
 import type { Receipt } from '../../../model/receipt.js'
 import type { Unread } from '../../../model/source.js'
+import type { ReadRange } from '../../backfill/coveredRanges.js'
 import type { PlannedResource } from '../planResources.js'
 import type { Cut } from './partitions.js'
 import type { Ledger, WindowLedger } from './windowLedger.js'
@@ -38,10 +39,10 @@ export interface WindowToLoad extends CursorRange {
   /** What is committed, as of now. */
   readonly ledger: WindowLedger
   /**
-   * The cursor to store with the window, given the one after its newest record and the stored one. Undefined: that
-   * stays. `ledger`: the windows that are committed.
+   * The cursor to store with the window, given what was read of it and the stored one. Undefined: that stays. `ledger`:
+   * the windows that are committed.
    */
-  cursorAfter(seen: CursorState | undefined, stored: CursorState | undefined, ledger: Ledger): CursorState | undefined
+  cursorAfter(read: ReadRange, stored: CursorState | undefined, ledger: Ledger): CursorState | undefined
 }
 
 /** The trees of a run with the ends of the window in the cursor of its resource, or with its partition. */
@@ -72,24 +73,25 @@ export function refuseCapped(window: WindowToLoad, receipt: Receipt, unread: Rea
 }
 
 /** What is committed besides the rows of the window. */
-export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: CursorState | undefined) {
-  const { resource, start, end, backfill, cut } = window
+export function committedWindow(window: WindowToLoad, receipt: Receipt, read: ReadRange) {
+  const { resource, backfill, cut } = window
   const loaded: LoadedWindow = {
     resource,
     cursorPath: cut.cursorPath,
     backfill,
-    start,
-    end,
-    cursor: seen,
+    start: read.start,
+    end: read.end,
+    cursor: read.cursor,
     verdict: receipt.verdict,
     requests: receipt.requests,
     records: receipt.records - receipt.filtered,
     number: window.ledger.known.nextNumber,
+    ...(cut.by === 'pages' && read.end !== window.end && { askedEnd: window.end }),
   }
   return {
     loaded,
     stateAfter(state: PipelineState, source: string, there: Ledger = window.ledger.known): PipelineState {
-      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, cut.cursorPath), there)
+      const cursor = window.cursorAfter(read, cursorState(state, source, resource, cut.cursorPath), there)
       const moved = cursor === undefined ? state : withCursorState(state, source, resource, cut.cursorPath, cursor)
       return withStateValue(moved, BACKFILL_KEY, there.backfill ?? backfill, { source, resource })
     },

@@ -18,7 +18,8 @@ import type { Thing } from './truth.js'
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
  *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
  *    shorter page did not give, is no evidence, unless another page of the resource was longer: an API that caps its pages
- *    caps them all alike. Neither is one behind the full first page of a keyset, unless another list of the resource went on.
+ *    caps them all alike. Neither is one behind the full first page of a keyset, or one that brings only its last records
+ *    again, unless another list of the resource went on.
  *    A document that declares the list to be one page is evidence, and one that declares a cursor's list to end with its
  *    first empty page, whatever cursor that has.
  *
@@ -70,7 +71,7 @@ function backwards(answer: Answer): Answer {
 }
 
 function traceInOrder(declared: Style, given: readonly Answer[], known: Known): string | undefined {
-  const answers = asRead(given.filter(isOfList), declared, known)
+  const answers = asRead(given.filter(isOfList), declared, known).map(newsOfFeed)
   if (answers.length === 0) return 'it was never asked for'
   const style = { ...declared, size: pageSize(declared, known) }
   const isCounted = style.way === 'offset' || style.way === 'page_number'
@@ -128,6 +129,14 @@ function asRead(answers: readonly Answer[], style: Style, known: Known): readonl
   return answers.map(one => ({ ...one, asked: { ...one.asked, start: (one.asked.start / style.size) * size, size } }))
 }
 
+/** What changed since a token, without what an earlier page brought: a feed may name a record each time that it changed. */
+function newsOfFeed(answer: Answer, place: number, all: readonly Answer[]): Answer {
+  const { asked, told } = answer
+  if (asked.since === undefined || !Array.isArray(told.list)) return answer
+  const before = new Set(all.slice(0, place).flatMap(one => (one.told.list ?? []).map(({ id }) => id)))
+  return { ...answer, told: { ...told, list: told.list.filter(({ id }) => !before.has(id)) } }
+}
+
 /** Whether a number of records may be that of the page. */
 function countsPage({ list, total }: Told): boolean {
   return total === undefined || total <= (list?.length ?? 0)
@@ -160,7 +169,7 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
   if (told.more === false || told.next === null) return true
   if (known.endsShort && (told.list?.length ?? 0) < asked.size) return true
   if (style.way === 'keyset' && known.rereads && !isEmpty(told) && isKnown(answers, told))
-    return (told.list?.length ?? 0) < known.longestPage
+    return (known.wentOn || !isFull(answers[0])) && (told.list?.length ?? 0) < known.longestPage
   if (isTotalReached(style, answers, records, known)) return true
   if (isEmpty(told) && style.way === 'keyset') return known.wentOn || !isFull(answers[0])
   if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
