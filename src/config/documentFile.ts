@@ -49,11 +49,6 @@ async function filesBeside(path: string): Promise<readonly string[]> {
 
 const MOST_FILES = 1_000
 
-/** What is wrong with a YAML file. The parser reports its own stack as the fault of the text. */
-export function invalidYaml({ message }: Error): string {
-  return /call stack/i.test(message) ? 'is nested too deeply to be read' : `is not valid YAML: ${firstLine(message)}`
-}
-
 export function fileError(file: string, message: string, at: { line?: number; column?: number } = {}): ConfigError {
   return new ConfigError([{ place: { path: '', file, ...at }, message }])
 }
@@ -62,7 +57,8 @@ export function fileError(file: string, message: string, at: { line?: number; co
 export async function parseDocumentText(text: string, path: string): Promise<DocumentFile> {
   const yaml = await import('yaml')
   const lineCounter = new yaml.LineCounter()
-  const document = yaml.parseDocument(text.replace(/^\uFEFF/, ''), {
+  const bare = text.replace(/^\uFEFF/, '')
+  const document = yaml.parseDocument(bare, {
     lineCounter,
     intAsBigInt: true,
     merge: true,
@@ -70,30 +66,17 @@ export async function parseDocumentText(text: string, path: string): Promise<Doc
     // A map as a key is refused with the place of it.
     logLevel: 'error',
   })
-  const [error] = document.errors
-  if (error !== undefined) {
-    const { line, col } = lineCounter.linePos(error.pos[0])
-    const written = text.split('\n')[line - 1] ?? ''
-    const [, unquoted] = UNQUOTED.exec(written) ?? []
-    const advice = unquoted === undefined ? '' : `; put a text with \`${unquoted}\` in quotes`
-    throw fileError(path, `${invalidYaml(error)}${advice}`, { line, column: col })
-  }
+  const parsed = { yaml, document, lines: lineCounter, text: bare, file: path }
+  if (document.errors.length > 0) throw (await import('./yamlFault.js')).yamlFault(parsed)
   spellNumbers(yaml, document)
   let value: unknown
   try {
     value = narrow(document.toJS({ maxAliasCount: 1_000 }))
   } catch (failure) {
-    throw fileError(path, invalidYaml(failure as Error))
+    throw (await import('./yamlFault.js')).valuesFault(parsed, failure as Error)
   }
   if (value === null || value === undefined) throw fileError(path, 'is empty')
   return { path, value, place: keys => placeIn(yaml, document, lineCounter, path, keys) }
-}
-
-/** A reference, a placeholder or a variable of other tools that begins or follows a plain value. */
-const UNQUOTED = /[[{,:] *[^\s"'[\]{},#]*?(\$\{|\{(?=resources?\.|\{)|%(?=\w))/
-
-function firstLine(text: string): string {
-  return (text.split('\n')[0] ?? '').replace(/\.$/, '')
 }
 
 /** A number that the document spells differently from how JavaScript prints it. */

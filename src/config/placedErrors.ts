@@ -1,4 +1,11 @@
-import { ConfigError, type ConfigPlace, type ConfigProblem, DataError, RequestError } from '../model/errors.js'
+import {
+  ConfigError,
+  type ConfigPlace,
+  type ConfigProblem,
+  DataError,
+  RequestError,
+  SchemaError,
+} from '../model/errors.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type PlaceOf, pathKeys } from '../rest/document/problems.js'
 
@@ -52,7 +59,7 @@ export async function everyProblem<First, Second>(
 
 /** Changes the message: `m.yaml:7:24 resources[0].endpoint.data_selector: …`. */
 function tellPlace(error: unknown, { source }: Pipeline, place: PlaceOf): void {
-  if (!(error instanceof DataError || error instanceof RequestError || error instanceof ConfigError)) return
+  if (!isOfKey(error)) return
   const path = keyOf(error, source.resources)
   if (path === undefined) return
   const position = positionOf(place(pathKeys(path)))
@@ -62,10 +69,13 @@ function tellPlace(error: unknown, { source }: Pipeline, place: PlaceOf): void {
     : `${error.message} (${position})`
 }
 
-function keyOf(
-  error: DataError | RequestError | ConfigError,
-  resources: Pipeline['source']['resources'],
-): string | undefined {
+type OfKey = DataError | RequestError | ConfigError | SchemaError
+
+function isOfKey(error: unknown): error is OfKey {
+  return [DataError, RequestError, ConfigError, SchemaError].some(kind => error instanceof kind)
+}
+
+function keyOf(error: OfKey, resources: Pipeline['source']['resources']): string | undefined {
   if (error.path !== undefined && IN_DOCUMENT.test(error.path)) return error.path
   if (!(error instanceof DataError)) return undefined
   const resource = resources.find(({ name }) => name === error.resource)
@@ -74,7 +84,7 @@ function keyOf(
     : `${resource.path}${error.code === 'primary_key' ? '.primary_key' : ''}`
 }
 
-const IN_DOCUMENT = /^(?:client|resource_defaults|resources)(?:[.[]|$)/
+const IN_DOCUMENT = /^(?:client|resource_defaults|resources|schema_contract)(?:[.[]|$)/
 
 function positionOf({ file, line, column }: ConfigPlace): string | undefined {
   return file === undefined || line === undefined

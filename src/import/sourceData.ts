@@ -1,5 +1,6 @@
-import { isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { fileError, invalidYaml } from '../config/documentFile.js'
+import * as yaml from 'yaml'
+import { fileError } from '../config/documentFile.js'
+import { valuesFault, yamlFault } from '../config/yamlFault.js'
 
 /** A file of data, parsed. */
 export interface SourceData {
@@ -36,28 +37,32 @@ export function sourceData(text: string, shown: string): SourceData {
       `is YAML of more than ${MOST_YAML_CHARACTERS / 2 ** 20} MiB; import it as JSON, or a part of it`,
     )
   }
-  const lines = new LineCounter()
-  const document = parseDocument(bare, { lineCounter: lines, merge: true, prettyErrors: false, logLevel: 'error' })
-  const [error] = document.errors
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0])
-    throw fileError(shown, invalidYaml(error), { line, column: col })
-  }
+  const lines = new yaml.LineCounter()
+  const document = yaml.parseDocument(bare, {
+    lineCounter: lines,
+    merge: true,
+    prettyErrors: false,
+    logLevel: 'error',
+  })
+  // A line of what other tools wrote may hold a secret.
+  const parsed = { yaml, document, lines, text: bare, file: shown, showsLine: false }
+  const fault = yamlFault(parsed)
+  if (fault !== undefined) throw fault
   try {
     const value: unknown = document.toJS({ maxAliasCount: 1_000 })
     return {
       value,
       lineOf(path) {
         for (let keys = [...path]; keys.length > 0; keys = keys.slice(0, -1)) {
-          const node = document.getIn(keys, true) as Node | undefined
-          const at = node?.range?.[0] ?? (isScalar(node) ? node.range?.[0] : undefined)
+          const node = document.getIn(keys, true) as yaml.Node | undefined
+          const at = node?.range?.[0] ?? (yaml.isScalar(node) ? node.range?.[0] : undefined)
           if (at !== undefined) return lines.linePos(at).line
         }
         return undefined
       },
     }
   } catch (failure) {
-    throw fileError(shown, invalidYaml(failure as Error))
+    throw valuesFault(parsed, failure as Error)
   }
 }
 

@@ -83,14 +83,17 @@ export interface ConfigProblem {
   readonly place: ConfigPlace
   /** What is wrong, what was expected and, if there is one, a similar name. No trailing dot, no path. */
   readonly message: string
+  /** The line of the file, with a caret below the place. Secrets in it are `***`. */
+  readonly excerpt?: string | undefined
 }
 
-/** `file:line:column path: message`, leaving out what is not known. */
-function formatProblem({ place, message }: ConfigProblem): string {
+/** `file:line:column path: message`, leaving out what is not known, and the excerpt below it. */
+function formatProblem({ place, message, excerpt }: ConfigProblem): string {
   const position =
     place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`
   const file = place.file === undefined ? '' : `${place.file}${position} `
-  return `${file}${place.path === '' ? '' : `${place.path}: `}${message}`
+  const text = `${file}${place.path === '' ? '' : `${place.path}: `}${message}`
+  return excerpt === undefined ? text : `${text}\n${excerpt}`
 }
 
 /** Wait, check the token or the API. `url` is redacted. */
@@ -209,15 +212,25 @@ export class DataError extends SluiceError {
 export class SchemaError extends SluiceError {
   readonly table: string | undefined
   readonly column: string | undefined
+  readonly resource: string | undefined
+  /** Configuration path of the key that forbids it, as in `resources[0].schema_contract`. */
+  readonly path: string | undefined
 
   constructor(
     code: Extract<ErrorCode, 'contract' | 'schema'>,
     message: string,
-    details: { readonly table?: string | undefined; readonly column?: string | undefined } = {},
+    details: {
+      readonly table?: string | undefined
+      readonly column?: string | undefined
+      readonly resource?: string | undefined
+      readonly path?: string | undefined
+    } = {},
   ) {
     super(code, message)
     this.table = details.table
     this.column = details.column
+    this.resource = details.resource
+    this.path = details.path
   }
 }
 

@@ -1,5 +1,6 @@
 import type { JsonValue } from '../json/value.js'
 import { isJsonObject } from '../json/value.js'
+import { SchemaError } from '../model/errors.js'
 import { lineage } from './rootKey.js'
 import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schemaTypes.js'
 
@@ -38,6 +39,24 @@ function readContract(value: unknown): Partial<SchemaContract> {
 /** Stores the contract of a source or run in the schema's settings. As in dlt, it stays there for later runs. */
 export function setSchemaContract(schema: Schema, contract: ContractHint): void {
   schema.settings = { ...schema.settings, schema_contract: contract as JsonValue }
+}
+
+/** The error for a change that a contract freezes. `what`: the change, as in `table orders is new`. */
+export function frozen(
+  what: string,
+  entity: keyof SchemaContract,
+  details: { readonly table: string; readonly column?: string },
+): SchemaError {
+  const message = `${what}, and schema_contract freezes ${entity}; write \`${entity}: evolve\` there to accept it`
+  return new SchemaError('contract', message, details)
+}
+
+/** The same error, with the resource that brought the change and the key that freezes it. Others are returned as they are. */
+export function frozenFor(error: unknown, resource: string, path: string | undefined): unknown {
+  if (!(error instanceof SchemaError) || error.code !== 'contract' || error.resource !== undefined) return error
+  const { table, column } = error
+  const message = path === undefined ? error.message : error.message.replace('schema_contract', () => path)
+  return new SchemaError('contract', `${resource}: ${message}`, { table, column, resource, path })
 }
 
 /** Whether contracts treat a table as new: it is unknown, or has no column of a known type. */

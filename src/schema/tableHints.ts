@@ -4,7 +4,7 @@ import { SchemaError } from '../model/errors.js'
 import type { WarningCode } from '../model/events.js'
 import type { DispositionHint, TableHints } from '../model/source.js'
 import { isComplete } from './columns.js'
-import { allowColumnsOnce, evolvesColumnsOnce, isNewTable, resolveContract } from './contracts.js'
+import { allowColumnsOnce, evolvesColumnsOnce, frozen, isNewTable, resolveContract } from './contracts.js'
 import type { Naming } from './naming.js'
 import { propagateRootKeys } from './rootKey.js'
 import { type ColumnSchema, needsPrimaryKey, type Schema, type TableSchema } from './schemaTypes.js'
@@ -113,11 +113,7 @@ function allowedColumns(
   for (const [name, column] of columns) {
     if (table.columns.has(name) || name.startsWith('_dlt')) allowed.set(name, column)
     else if (mode === 'freeze') {
-      const message = `Column ${table.name}.${name} is declared, but the contract freezes the columns of the table`
-      throw new SchemaError('contract', `${message}; allow it with schema_contract: {columns: evolve}`, {
-        table: table.name,
-        column: name,
-      })
+      throw frozen(`column ${table.name}.${name} is declared and new`, 'columns', { table: table.name, column: name })
     }
   }
   return allowed

@@ -155,7 +155,13 @@ it('a flat file takes the keys of the source beside its client, and names all th
   expect(await command('run')).toMatchObject({ exitCode: 0 })
   await list([{ id: 1, extra: true }])
   await writeFile(file, JSON.stringify(document))
-  expect((await command('run')).err).toMatch(/code: contract/)
+  const failed = (await command('run')).err.replace(/\s+/g, ' ')
+  expect(failed).toMatch(/orders: column orders\.extra is new, and \S*shop\.json:1:\d+ schema_contract freezes columns/)
+  expect(failed).toMatch(/write `columns: evolve` there to accept it code: contract/)
+  await writeFile(file, JSON.stringify({ ...document, resources: [{ ...resources[0], schema_contract: 'freeze' }] }))
+  expect((await command('run')).err.replace(/\s+/g, ' ')).toMatch(
+    /orders: column orders\.extra is new, and \S*shop\.json:1:\d+ resources\[0\]\.schema_contract freezes columns/,
+  )
   await writeFile(file, JSON.stringify({ ...document, schema_contract: { columns: 'frozen' } }))
   expect((await command('check')).err).toMatch(/schema_contract\.columns/)
   await writeFile(file, JSON.stringify({ ...document, nonsense_key: 1 }))

@@ -218,6 +218,7 @@ it.each([
   const joining = await backfill('joining', edit === '' ? 'visits.yaml' : 'other.yaml', partition)
   expect([joining.exitCode, joining.stderr]).toEqual([2, expect.stringMatching(message)])
   expect(joining.stderr.match(/error/gi)).toHaveLength(1)
+  expect(joining.stdout).toBe('')
   expect(others).toEqual([])
   isHeld = false
   goOn()

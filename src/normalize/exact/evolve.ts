@@ -1,6 +1,6 @@
 import { DataError, SchemaError, shortened } from '../../model/errors.js'
 import { addColumn, isComplete } from '../../schema/columns.js'
-import { evolvesColumnsOnce, isNewTable } from '../../schema/contracts.js'
+import { evolvesColumnsOnce, frozen, isNewTable } from '../../schema/contracts.js'
 import type { ColumnSchema, DataType, TableSchema } from '../../schema/schemaTypes.js'
 import type { LoadShapes } from '../tables/loadShapes.js'
 import { keyId, recordId } from '../tables/rowIds.js'
@@ -415,16 +415,12 @@ function quoted(key: string): string {
 }
 
 function frozenTable(table: string): SchemaError {
-  return new SchemaError(
-    'contract',
-    `Table ${table} is new and the contract freezes tables; let tables evolve, or leave the list out`,
-    { table },
-  )
+  return frozen(`table ${table} is new`, 'tables', { table })
 }
 
 function frozenColumn(table: string, { column, field, isVariant, kind }: Target): SchemaError {
-  const message = isVariant
-    ? `Column ${table}.${field.name} got a ${kind} that it cannot hold, and the contract freezes data types (${column.name} would be new); let data_type evolve or declare the column's type`
-    : `Column ${table}.${column.name} is new and the contract freezes columns; let columns evolve, or declare the column`
-  return new SchemaError('contract', message, { table, column: column.name })
+  const details = { table, column: column.name }
+  if (!isVariant) return frozen(`column ${table}.${column.name} is new`, 'columns', details)
+  const what = `column ${table}.${field.name} got a ${kind} that it cannot hold (${column.name} would be new)`
+  return frozen(what, 'data_type', details)
 }

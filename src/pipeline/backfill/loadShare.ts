@@ -1,7 +1,15 @@
 import type { CursorRange } from '../../model/cursorRange.js'
+import type { Connection } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import { warningOf } from '../run/closing.js'
-import { type Backfilling, type LoadedWindows, loadWindows, type Partition } from './loadWindows.js'
+import type { PipelineSetup } from '../setup.js'
+import {
+  type Backfilling,
+  type LoadedWindows,
+  type LoadingOptions,
+  loadWindows,
+  type Partition,
+} from './loadWindows.js'
 import { type BackfillPlan, type FailedWindow, listOf } from './planBackfill.js'
 import { missingRanges } from './ranges.js'
 import { WindowClaims } from './windowClaims.js'
@@ -9,22 +17,21 @@ import { WindowClaims } from './windowClaims.js'
 /** What one of several processes loads, and how. */
 type Share = Omit<Backfilling, 'windows' | 'claims'> & {
   readonly partition: Partition
+  readonly claims: WindowClaims
   readonly retryFailed: boolean
 }
 
-/**
- * Loads what is missing of a range together with other processes, until nothing is: first the windows of this share, then
- * those that nobody else loads, also those of a process that died. Waits for windows that others load. A window that
- * failed in this call, here or elsewhere, is not tried again.
- */
-export async function loadShare(share: Share, planAgain: () => Promise<BackfillPlan>): Promise<LoadedWindows> {
-  const { setup, options, session, plan: first, partition } = share
-  const { attempts } = session.connection
+/** The claims of this process, as soon as it may load together with those that are at work. Rejects if it may not. */
+export async function admittedClaims(
+  setup: PipelineSetup,
+  { resource, cut }: Pick<BackfillPlan, 'resource' | 'cut'>,
+  { attempts }: Connection,
+  { partition, onEvent, signal }: LoadingOptions & { readonly partition: Partition },
+): Promise<WindowClaims> {
   if (attempts === undefined) {
     const message = `${setup.destination.name} does not remember who loads which window; leave it out`
     throw new ConfigError([{ place: { path: 'partition' }, message }])
   }
-  const { cut, resource } = first
   const claims = new WindowClaims({
     attempts,
     of: listOf(setup, resource.name, cut),
@@ -34,17 +41,26 @@ export async function loadShare(share: Share, planAgain: () => Promise<BackfillP
     processes: partition.of,
     code: partition.code ?? '',
   })
+  const message = `${resource.name}: another process claimed a part of this range, and counts other processes or has another file; waiting to see whether it is at work`
+  await claims.admitted(() => onEvent?.({ type: 'warning', code: 'lock_waited_for', message }), signal)
+  return claims
+}
+
+/**
+ * Loads what is missing of a range together with other processes, until nothing is: first the windows of this share, then
+ * those that nobody else loads, also those of a process that died. Waits for windows that others load. A window that
+ * failed in this call, here or elsewhere, is not tried again.
+ */
+export async function loadShare(share: Share, planAgain: () => Promise<BackfillPlan>): Promise<LoadedWindows> {
+  const { options, claims } = share
   try {
-    return await untilNothingIsMissing({ ...share, claims }, planAgain)
+    return await untilNothingIsMissing(share, planAgain)
   } finally {
     await warningOf(options.onEvent ?? (() => {}), 'its claims could not be taken back', () => claims.close())
   }
 }
 
-async function untilNothingIsMissing(
-  share: Share & { readonly claims: WindowClaims },
-  planAgain: () => Promise<BackfillPlan>,
-): Promise<LoadedWindows> {
+async function untilNothingIsMissing(share: Share, planAgain: () => Promise<BackfillPlan>): Promise<LoadedWindows> {
   const { setup, options, plan: first, partition, claims } = share
   const before = new Set(first.failed.map(tryOf))
   const all: LoadedWindows = { loads: [], failures: [], untried: 0, cause: undefined }

@@ -12,9 +12,10 @@ import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
 import { type AskedRange, askedRange, type WindowOptions } from './askedRange.js'
 import { loadedTogether } from './loadedTogether.js'
-import { loadShare } from './loadShare.js'
+import { admittedClaims, loadShare } from './loadShare.js'
 import { isShared, type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
 import { type BackfillPlan, type FailedWindow, planBackfill, type RunningWindow } from './planBackfill.js'
+import type { WindowClaims } from './windowClaims.js'
 import { windowsFailed } from './windowFailures.js'
 
 export interface BackfillOptions extends WindowOptions, LoadingOptions {
@@ -114,16 +115,27 @@ export async function backfill(
       const asked = await askedRange(setup, resource, options)
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, async () => {
+        const { partition } = options
+        const claims =
+          partition === undefined
+            ? undefined
+            : await admittedClaims(setup, asked, connection, { ...options, partition })
         await settleGone(setup, connection, await connection.committed(setup.name, setup.source.name), { emit })
         const plan = await planBackfill(setup, asked, connection)
         const planAgain = (): Promise<BackfillPlan> => planBackfill(setup, asked, connection)
-        return await loadPlanned(setup, plan, planAgain, options, {
-          lock,
-          connection,
-          ids: new LoadIds(setup.clock),
-          written: { version: 0 },
-          ledger: new WindowLedger(setup, { name: plan.resource.name, cut: plan.cut }, plan),
-        })
+        return await loadPlanned(
+          setup,
+          plan,
+          planAgain,
+          { ...options, claims },
+          {
+            lock,
+            connection,
+            ids: new LoadIds(setup.clock),
+            written: { version: 0 },
+            ledger: new WindowLedger(setup, { name: plan.resource.name, cut: plan.cut }, plan),
+          },
+        )
       })
     })
   // From the plan to the last window: another backfill would load the same ones.
@@ -153,7 +165,7 @@ async function loadPlanned(
   setup: PipelineSetup,
   plan: BackfillPlan,
   planAgain: () => Promise<BackfillPlan>,
-  options: BackfillOptions,
+  options: BackfillOptions & { readonly claims: WindowClaims | undefined },
   session: WindowSession,
 ): Promise<BackfillResult> {
   const resource = plan.resource.name
@@ -161,11 +173,11 @@ async function loadPlanned(
   const select = selected(setup.source, plan.resource, options.onEvent ?? (() => {}))
   const backfilling = { setup, plan, options, select, session }
   const windows = options.retryFailed === true ? plan.failed : [...plan.windows, ...plan.failed]
-  const { partition } = options
+  const { partition, claims } = options
   const { loads, failures, untried, cause } =
-    partition === undefined
+    partition === undefined || claims === undefined
       ? await loadWindows({ ...backfilling, windows })
-      : await loadShare({ ...backfilling, partition, retryFailed: options.retryFailed === true }, planAgain)
+      : await loadShare({ ...backfilling, partition, claims, retryFailed: options.retryFailed === true }, planAgain)
   if (failures.length > 0) throw windowsFailed(resource, failures, { loaded: loads.length, untried, cause })
   return {
     pipeline: setup.name,

@@ -67,6 +67,20 @@ export class WindowClaims {
   }
 
   /**
+   * Resolves when nobody of another kind may be at work, before anything is planned. Rejects with a ConfigError if somebody
+   * is. `onWait` is called once if it takes another look to know.
+   */
+  async admitted(onWait: () => void, signal: AbortSignal | undefined): Promise<void> {
+    const { attempts, of, clock } = this.#options
+    let isWaiting = false
+    while (this.#hasStrangers(this.#taken(await attempts.read(of)))) {
+      if (!isWaiting) onWait()
+      isWaiting = true
+      await clock.sleep(this.lookEveryMs, signal)
+    }
+  }
+
+  /**
    * Those of the windows that no other process loads. None while others that are not of this kind may be alive. Rejects
    * with a ConfigError if they are.
    */

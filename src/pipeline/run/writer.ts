@@ -3,12 +3,11 @@ import { elements, valueAt } from '../../json/bytes.js'
 import { joinRecords, pieces } from '../../json/records.js'
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { Load } from '../../model/destination.js'
-import { SchemaError } from '../../model/errors.js'
 import type { RunEvent, WarningCode } from '../../model/events.js'
 import type { Resource, Source, TableHints } from '../../model/source.js'
 import { functionError, isPromise, shownResult, unheard } from '../../model/userFunction.js'
 import type { Normalizer } from '../../normalize/normalizer.js'
-import { isNewTable, resolveContract } from '../../schema/contracts.js'
+import { frozen, frozenFor, isNewTable, resolveContract } from '../../schema/contracts.js'
 import type { ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
@@ -123,10 +122,24 @@ export function recordWriter(planned: PlannedResource, context: WriterContext): 
     resourceMeter.discarded(written.discardedRows, written.discardedValues)
   }
   const { tableName } = resource.hints
-  if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)
-  return async records => {
+  const write = async (records: Uint8Array): Promise<void> => {
+    if (typeof tableName !== 'function') return await writeTable(tableName ?? resource.name, records)
     for (const [table, part] of recordsByTable(resource, tableName, records)) await writeTable(table, part)
   }
+  return async records => {
+    try {
+      await write(records)
+    } catch (error) {
+      throw frozenFor(error, resource.name, contractPath(resource, context))
+    }
+  }
+}
+
+/** The key with the contract that holds for the tables of a resource. Undefined: it is an option of the run, or stored. */
+function contractPath({ path, hints }: Resource, { options, source }: WriterContext): string | undefined {
+  if (options.schemaContract !== undefined) return undefined
+  if (hints.schemaContract !== undefined) return `${path}.schema_contract`
+  return source.schemaContract === undefined ? undefined : 'schema_contract'
 }
 
 /** Adds the hints of a table's resource to the schema, if the contract allows the table. */
@@ -137,11 +150,7 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
   const contract = resolveContract(schema, table, hints.schemaContract)
   if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
     if (contract.tables !== 'freeze') return 'discard'
-    throw new SchemaError(
-      'contract',
-      `${resource.name}: the schema contract freezes tables, and table ${table} is new. Let tables evolve, or leave the resource out.`,
-      { table },
-    )
+    throw frozen(`table ${table} is new`, 'tables', { table })
   }
   const given = {
     resource: resource.name,
