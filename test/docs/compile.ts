@@ -24,10 +24,12 @@ export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): st
       sluice: ['./src/index.ts'],
       'sluice/destination': ['./src/destinationDoor.ts'],
       'sluice/source': ['./src/sourceDoor.ts'],
+      'sluice/testing': ['./src/testingDoor.ts'],
     },
   })
   const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))
   files.set(join(root, 'docs/feedback.ts'), MADE_BY_TYPES)
+  files.set(join(root, 'docs/memoryDestination.ts'), "export * from '../examples/memoryDestination.js'")
   const host = ts.createCompilerHost(options)
   const { getSourceFile, fileExists, readFile } = host
   host.fileExists = path => files.has(path) || fileExists(path)
