@@ -403,6 +403,21 @@ describe('an empty page 0', () => {
     expect(end).toMatchObject({ end: 'suspect', reason: expect.stringContaining('set base_page: 1') })
   })
 
+  it.each<[string, object, string]>([
+    ['page_number', { base_page: 1, total_path: 'total' }, 'if the number is never true, set total_path: null'],
+    [
+      'page_number',
+      { base_page: 1, total_header: 'X-Total' },
+      'if the number is never true, leave total_header: X-Total out',
+    ],
+    ['offset', { limit: 1, total_path: 'total' }, 'if the total is never true, set total_path: null'],
+    ['offset', { limit: 1, total_header: 'X-Total' }, 'if the total is never true, leave total_header: X-Total out'],
+  ])('of a list of %s with %j names the key that has the total', async (type, keys, remedy) => {
+    const answer = (...ids: number[]) => json({ data: page(...ids), total: 3 }, { 'x-total': '3' })
+    const { end } = await reading([answer(1), answer()], { type, ...keys })
+    expect(end).toMatchObject({ end: 'suspect', reason: expect.stringContaining(remedy) })
+  })
+
   it('of one list is its end if another list of the resource had records there', async () => {
     const api = await testApi(url => {
       if (url.pathname === '/shops') return { json: page(1, 2, 3) }

@@ -248,8 +248,8 @@ const table = {
   error_answer: ['suspect', (key: string, text: string) => `an answer without records has "${key}": ${text}`],
   empty_before_total: [
     'suspect',
-    (records: number, at: number) =>
-      `the API announced ${count(records, 'record')}, but the page at offset ${at} is empty; if the total is never true, set total_path: null`,
+    (records: number, at: number, remedy: string) =>
+      `the API announced ${count(records, 'record')}, but the page at offset ${at} is empty; ${remedy}`,
   ],
   empty_before_last: [
     'suspect',

@@ -7,7 +7,7 @@ import { checkEnds, checkFlag, emptyPage, flagPath, maySayMore } from './listEnd
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, rangeEnds, read, type Target, target, withoutFlag, write } from './range.js'
-import { totalOf, totalPath, totalValue } from './totals.js'
+import { totalOf, totalPath, totalValue, untrueTotal } from './totals.js'
 
 const schema = strictObject(() => ({
   type: z.literal('offset'),
@@ -199,6 +199,8 @@ function offsetPaginator(
 
   function emptyEnd(page: ApiPage, at: number): ListEnd {
     const records = total(page)
-    return records !== undefined && records > at ? because('empty_before_total', records, at) : emptyPage(page, config)
+    return records !== undefined && records > at
+      ? because('empty_before_total', records, at, untrueTotal(config, 'total'))
+      : emptyPage(page, config)
   }
 }

@@ -6,7 +6,7 @@ import { because, perhapsBeforeFirst } from '../evidence/evidence.js'
 import { checkEnds, checkFlag, emptyPage, flagPath, maySayMore } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, rangeEnds, read, target, withoutFlag, write } from './range.js'
-import { declaresTotal, totalOf, totalPath, totalValue } from './totals.js'
+import { declaresTotal, totalOf, totalPath, totalValue, untrueTotal } from './totals.js'
 
 const schema = strictObject(() => ({
   type: z.literal('page_number'),
@@ -146,9 +146,7 @@ function pageNumberPaginator(config: PageNumberConfig, from?: number, end = Numb
       const isSaid = maySayMore(page, config) !== undefined || totalOf(totalValue(page, config), 0) === 0
       return isPerhapsBeforeFirst && end.end === 'proven' && !isSaid ? perhapsBeforeFirst() : end
     }
-    const remedy = isPerhapsBeforeFirst
-      ? 'if the API counts from 1, set base_page: 1'
-      : 'if the number is never true, set total_path: null'
+    const remedy = isPerhapsBeforeFirst ? 'if the API counts from 1, set base_page: 1' : untrueTotal(config, 'number')
     return flagAt === undefined
       ? because('empty_before_last', announced, position, remedy)
       : because('pages_say_other', totalPath(config) ?? '', announced, position - 1)

@@ -14,6 +14,11 @@ export function totalPath(config: TotalKeys): string | undefined {
   return config.total_path === undefined ? 'total' : (config.total_path ?? undefined)
 }
 
+/** What to do about a total that says too much. */
+export function untrueTotal({ total_header: header }: TotalKeys, counts: 'total' | 'number'): string {
+  return `if the ${counts} is never true, ${header == null ? 'set total_path: null' : `leave total_header: ${header} out`}`
+}
+
 /** Whether the document says where the total is. */
 export function declaresTotal({ total_path: path, total_header: header }: TotalKeys): boolean {
   return path != null || header != null
