@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseJson } from '../../src/json/parse.js'
 import { pieces } from '../../src/json/records.js'
 import type { Load } from '../../src/model/destination.js'
+import { FilledColumns } from '../../src/pipeline/run/fieldsGone.js'
 import { writer } from '../../src/pipeline/run/writer.js'
 import { openLoad } from '../normalize/harness.js'
 import fc from '../properties.js'
@@ -58,7 +59,7 @@ describe('a large page', () => {
       async commit() {},
       async abort() {},
     }
-    const opened = writer(normalizer, load, schema)
+    const opened = writer(normalizer, load, schema, new FilledColumns())
     await opened.write('items', page)
     await opened.finish()
     expect(rowsBefore[0]).toBeLessThan(records / 2)
@@ -68,7 +69,12 @@ describe('a large page', () => {
   it('is told of by the number of the record in the page', async () => {
     const broken = Buffer.from(text(page).replace(`{"id":${records - 7},`, '{'))
     const { normalizer, schema } = openLoad({ hints: { primaryKey: ['id'] } })
-    const opened = writer(normalizer, { stage: async () => {}, commit: async () => {}, abort: async () => {} }, schema)
+    const opened = writer(
+      normalizer,
+      { stage: async () => {}, commit: async () => {}, abort: async () => {} },
+      schema,
+      new FilledColumns(),
+    )
     await expect(opened.write('items', broken)).rejects.toThrow(`record ${records - 6} of the page has no value for it`)
   })
 })

@@ -56,9 +56,13 @@ const DRIFT_WARNINGS: ReadonlySet<WarningCode> = new Set<WarningCode>([
   'variant_column',
   'schema_unlocked',
   'nested_rows_gone',
+  'fields_gone',
   'schema_changed_at_destination',
   'rows_discarded',
 ])
+
+/** Those that say what does not come any more. */
+const GONE: ReadonlySet<WarningCode> = new Set<WarningCode>(['nested_rows_gone', 'fields_gone'])
 
 /** Hears the events of some work, and says afterwards what happened. Memory is bounded by the number of resources. */
 export class Hearing {
@@ -159,7 +163,7 @@ export class Hearing {
         : [
             `the schema changed: ${changes.slice(0, 5).map(describeLockChange).join(', ')}${changes.length > 5 ? ', …' : ''}`,
           ]),
-      ...this.#warnings.flatMap(({ code, message }) => (code === 'nested_rows_gone' ? [message] : [])).slice(0, 3),
+      ...this.#warnings.flatMap(({ code, message }) => (GONE.has(code) ? [message] : [])).slice(0, 3),
       ...discarded.map(
         ({ resource, discardedRows, discardedValues }) =>
           `${resource}: the contract discarded rows (${discardedRows}) or values (${discardedValues})`,

@@ -31,10 +31,12 @@ import type { Naming } from '../../schema/naming.js'
 import { propagateRootKeys } from '../../schema/rootKey.js'
 import type { Schema } from '../../schema/schemaTypes.js'
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
+import { storedSchema } from '../look/dataset.js'
 import { lastWholeReceipts } from '../look/pastLoads.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
 import { ExpectationCheck } from './expectationCheck.js'
 import type { ResourceRun } from './extract.js'
+import { FilledColumns, fieldsGone } from './fieldsGone.js'
 import { lackingReason, withCursorTables } from './goneTables.js'
 import type { FrozenWindows } from './incremental/frozenWindows.js'
 import {
@@ -54,6 +56,7 @@ import { PartitionParents, type PartitionRange } from './incremental/partitions.
 import type { Ledger } from './incremental/windowLedger.js'
 import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
+import { isPart } from './nestedRowsGone.js'
 import { flattenPlan, keyNamesParent, type PlannedResource, parentOf, resourcesByTable } from './planResources.js'
 import { type Prepared, rootResource } from './prepare.js'
 import {
@@ -128,7 +131,8 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     decimals: { decimal: capabilities.decimal, wei: capabilities.wei },
     batchRows: capabilities.batchRows,
   })
-  const rows = writer(normalizer, input.load, schema)
+  const filled = new FilledColumns()
+  const rows = writer(normalizer, input.load, schema, filled)
   for (const planned of flattenPlan(input.roots)) {
     const { incremental, name, hints } = planned.resource
     const frozen = input.windows.byResource.get(name)
@@ -243,7 +247,10 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
         },
         emit,
       )
-      if (concluded.plan !== undefined) await guardReplaced(input, concluded.fillers, concluded.rows, concluded.plan)
+      if (concluded.plan !== undefined) {
+        await guardReplaced(input, concluded.fillers, concluded.rows, concluded.plan)
+        await tellFieldsGone(input, filled, concluded.plan, emit)
+      }
       return concluded
     },
   }
@@ -786,4 +793,29 @@ async function guardReplaced(
       { resource: owner, path: table },
     )
   }
+}
+
+/** Trials, windows and replays bring other records than the load before. */
+async function tellFieldsGone(
+  { setup, connection, prepared, options, window, isReplay }: OpenLoadInput,
+  filled: FilledColumns,
+  { tables, drop, truncate }: CommitPlan,
+  emit: (event: RunEvent) => void,
+): Promise<void> {
+  const { committed } = prepared
+  const before = storedSchema(committed)
+  const isOther = window !== undefined || isReplay === true || options.maxPages !== undefined
+  if (isOther || before === undefined || committed?.loadId === undefined || drop.length + truncate.length > 0) return
+  const rewritten = new Set(
+    tables
+      .filter(({ table, disposition }) => {
+        const resource = before.tables.get(table)?.resource ?? table
+        return disposition !== 'append' && !isPart(setup.source, resource)
+      })
+      .map(({ table }) => table),
+  )
+  const { source } = setup
+  const { loadId } = committed
+  for (const one of await fieldsGone({ source, before, filled, rewritten, loadId, connection }))
+    emit({ type: 'warning', code: 'fields_gone', namesResource: true, ...one })
 }

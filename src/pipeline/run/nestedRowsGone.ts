@@ -4,11 +4,11 @@ import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { parentOf } from './planResources.js'
 
-/** Fewer records, or fewer rows of a table, may lack a nested list by chance. */
-const FEWEST = 10
+/** Fewer records, or fewer rows of a table, may lack a field or a nested list by chance. */
+export const FEWEST = 10
 
 /** A cursor brings what has changed, which may well be what its list lost. */
-const FEWEST_OF_PART = 100
+export const FEWEST_OF_PART = 100
 
 interface Committed {
   readonly source: Source
@@ -43,7 +43,7 @@ export function nestedRowsGone({ source, schema, rows, changes }: Committed): re
 }
 
 /** Whether a load may bring a part of its records, by a cursor of its own or of those above it. */
-function isPart(source: Source, name: string): boolean {
+export function isPart(source: Source, name: string): boolean {
   let resource: Resource | undefined = source.resources.find(one => one.name === name)
   while (resource !== undefined) {
     if (resource.incremental !== undefined || resource.parentChanged !== undefined) return true

@@ -12,6 +12,7 @@ import type { ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
 import type { RunOptions } from '../setup.js'
+import type { FilledColumns } from './fieldsGone.js'
 import type { Meter } from './meter.js'
 import { deletionOf, type PlannedResource, refuseOtherReplace } from './planResources.js'
 import type { Prepared } from './prepare.js'
@@ -39,7 +40,7 @@ const TURN_BYTES = 256 << 10
 /** Larger pages are normalised in pieces, so that they hold no more in columns than other pages. */
 const PIECE_BYTES = 1 << 20
 
-export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writer {
+export function writer(normalizer: Normalizer, load: Load, schema: Schema, filled: FilledColumns): Writer {
   let turn: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = turn.then(work)
@@ -47,7 +48,10 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
     return result
   }
   const stage = async (all: boolean): Promise<void> => {
-    for (const batch of normalizer.take(all)) await load.stage(batch, schema)
+    for (const batch of normalizer.take(all)) {
+      filled.take(batch.table, batch.rows, batch.columns)
+      await load.stage(batch, schema)
+    }
   }
   let discarded = 0
   let turnBytes = 0
