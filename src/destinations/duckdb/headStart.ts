@@ -38,6 +38,11 @@ const COMMIT_LONG_ROWS = { checkpoint_threshold: '1KB', auto_checkpoint_skip_wal
 
 /** DuckDB compresses so many rows while they are inserted, and the rest in the commit. */
 const ROW_GROUP_ROWS = 122_880
+/**
+ * With fewer rows, one thread does nearly all of the commit: DuckDB compresses a row group with one, and the tables one
+ * after the other. The thread that waits for it asks again and again, and so takes a whole core.
+ */
+const WORTH_THREADS_ROWS = 2 * ROW_GROUP_ROWS
 /** Larger row groups go to disk in parts before they are compressed, so that more memory brings little. */
 const ROW_GROUP_BYTES_IN_MEMORY = 64 << 20
 
@@ -370,7 +375,7 @@ async function prepareCommit(begun: Begun, { all }: Staged): Promise<void> {
   await limitMemory(begun, mib)
   const areLong = tables.some(({ amount }) => hasLongVectors(amount))
   if (areLong && begun.isFirst && mib <= begun.mostMemoryMib) await begun.memory.change(COMMIT_LONG_ROWS)
-  else await begun.whileReading.restore()
+  else if (tables.some(({ amount }) => amount.rows >= WORTH_THREADS_ROWS)) await begun.whileReading.restore()
 }
 
 /** Inserts what was staged since, for tables that already have rows. Returns what is left for the commit. */
