@@ -17,9 +17,15 @@ type Row = JsonObject
 
 /** Loads a list of records with these hints, one load after the other. */
 async function loading(destination: Destination) {
+  const load = await loadingAll(destination)
+  return async (records: Row[], hints: object): Promise<RunResult['changes']> =>
+    await load([{ name: 't', records, ...hints }])
+}
+
+/** The same of any resources. */
+async function loadingAll(destination: Destination) {
   const home = join(await testFolder(), 'home')
-  return async (records: Row[], hints: object): Promise<RunResult['changes']> => {
-    const resources = [{ name: 't', records, ...hints }]
+  return async (resources: { name: string; records: Row[] }[]): Promise<RunResult['changes']> => {
     const source = restApi({ client: { base_url: 'http://127.0.0.1:9' }, resources }, { env: {} })
     return (await pipeline({ name: 'p', source, destination, home }).run()).changes
   }
@@ -109,6 +115,19 @@ describe.each(['duckdb', 'postgres'])('on %s a run tells what its commit did', {
     await load([{ id: 1 }, { id: 1 }], { write_disposition: 'append' })
     const hints = { write_disposition: { disposition: 'merge', strategy: 'upsert' }, primary_key: 'id' }
     expect((await load([{ id: 1 }, { id: 2 }], hints))?.t).toEqual({ ...NONE, inserted: 1, updated: 2 })
+  })
+
+  it('counts each of many tables', { timeout: 240_000 }, async () => {
+    const open = sqlPlaces(server)[place]
+    if (open === undefined) throw new TypeError(`no place ${place}`)
+    const load = await loadingAll((await open()).destination)
+    const tables = Array.from({ length: 120 }, (_, index) => ({ name: `t${index}`, before: index % 4 }))
+    const merged = { write_disposition: 'merge', primary_key: 'id' }
+    const ids = (from: number, to: number): Row[] => Array.from({ length: to - from }, (_, at) => ({ id: from + at }))
+    await load(tables.map(({ name, before }) => ({ name, records: ids(0, before + 1), ...merged })))
+    const changes = await load(tables.map(({ name }) => ({ name, records: ids(1, 4), ...merged })))
+    const expected = tables.map(({ name, before }) => [name, { ...NONE, inserted: 3, replaced: before }])
+    expect(changes).toEqual(Object.fromEntries(expected))
   })
 
   it('counts rows that are marked as deleted', async () => {

@@ -6,6 +6,7 @@ import { LOADS, loadRow, STATES, stateRow, statesOf, VERSIONS } from '../systemR
 import { type Chain, type ChainTable, openChain } from './chain.js'
 import { CommitTally } from './commitTally.js'
 import { committedView } from './committedView.js'
+import { CountedRows } from './countedRows.js'
 import { DatasetTables } from './ddl.js'
 import { deleteAbsent, deleteOrphans, type PlannedChain } from './deleteRows.js'
 import { mergeByKey } from './mergeByKey.js'
@@ -170,17 +171,25 @@ async function writeRows<Staged extends StagedTable>(
 ): Promise<Done> {
   const written = new Set<string>()
   const deleted = new Map<string, number>()
+  const counted = await CountedRows.before(session, chains.values())
   for (const { chain, table } of chains.values()) {
-    const gone = await writeChain(session, chain, table, plan.committedAt)
+    const gone = await writeChain(session, chain, table, plan.committedAt, counted)
     if (gone > 0) deleted.set(table.table, gone)
     for (const { name } of tablesOf(chain)) written.add(name)
   }
+  await counted.settle()
   for (const [table, gone] of await deleteOrphans(session, chains, plan.committedAt)) deleted.set(table, gone)
   return { deleted, changes: tally.changes(written) }
 }
 
 /** Resolves to the number of root rows that `deletes` removed. */
-async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<number> {
+async function writeChain(
+  session: SqlSession,
+  chain: Chain,
+  plan: TablePlan,
+  committedAt: bigint,
+  counted: CountedRows,
+): Promise<number> {
   switch (plan.disposition) {
     case 'append':
       await appendAll(session, chain)
@@ -197,7 +206,7 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
         return 0
       }
       const gone = await deleteAbsent(session, chain, plan, committedAt)
-      return gone + (await mergeByKey(session, chain, plan, strategy))
+      return gone + (await mergeByKey(session, chain, plan, strategy, counted))
     }
   }
 }

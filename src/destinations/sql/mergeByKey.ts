@@ -2,6 +2,7 @@ import type { TablePlan } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import type { MergeStrategy } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
+import type { CountedRows } from './countedRows.js'
 import { deleteNested, keptNested } from './deleteRows.js'
 import { deleteOutdated, deleteScope, filteredChain, withScope } from './mergeScope.js'
 import { deleteByKey, hasDuplicates, insertStaged, keepTest, sameKey, stagedKeys } from './rows.js'
@@ -32,6 +33,7 @@ export async function mergeByKey(
   arrived: Chain,
   plan: TablePlan,
   strategy: Exclude<MergeStrategy, 'scd2'>,
+  counted: CountedRows,
 ): Promise<number> {
   const chain = await filteredChain(session, arrived, plan)
   const { root } = chain
@@ -42,7 +44,7 @@ export async function mergeByKey(
     })
   }
   const kept = await keptRows(session, chain, root.staged, arrived.root.staged)
-  const before = await rowsBefore(session, root)
+  const before = await rowsBefore(session, root, counted)
   const hadRows = before > 0
   const isInPlace =
     strategy === 'delete-insert' && hadRows && kept.rows === undefined && isUpdatable(session, chain, plan, before)
@@ -50,7 +52,7 @@ export async function mergeByKey(
   if (strategy === 'insert-only') {
     await insertNew(session, chain, root.staged, kept)
   } else {
-    if (isInPlace) await replaceInPlace(session, chain, root.staged, before)
+    if (isInPlace) await replaceInPlace(session, chain, root.staged, before, counted)
     else if (hadRows && strategy !== 'delete-insert') {
       await updateRoot(session, chain, root.staged, kept, plan.skipUnchanged === true)
     } else await insertStaged(session, root, kept.rows)

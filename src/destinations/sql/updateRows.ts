@@ -2,15 +2,15 @@ import type { TablePlan } from '../../model/destination.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { LOAD_ID } from '../../schema/systemTables.js'
 import { type Chain, type ChainTable, columnsWith } from './chain.js'
+import type { CountedRows } from './countedRows.js'
 import { deleteByKey, insertable, insertStaged, sameKey } from './rows.js'
 import { hasRow, numberFrom, type SqlSession, type StagedTable } from './sqlSession.js'
 
 /** The rows of the root; infinitely many where they are not counted without reading them. */
-export async function rowsBefore(session: SqlSession, { target, tally }: ChainTable): Promise<number> {
-  if (tally.isEmpty) return 0
-  const { cheapUpdate, changeCounts } = session.dialect
-  if (cheapUpdate !== undefined) return await numberFrom(session, changeCounts(target))
-  return (await hasRow(session, `SELECT 1 FROM ${target}`)) ? Number.POSITIVE_INFINITY : 0
+export async function rowsBefore(session: SqlSession, table: ChainTable, counted: CountedRows): Promise<number> {
+  if (table.tally.isEmpty) return 0
+  if (session.dialect.cheapUpdate !== undefined) return await counted.of(table)
+  return (await hasRow(session, `SELECT 1 FROM ${table.target}`)) ? Number.POSITIVE_INFINITY : 0
 }
 
 /**
@@ -35,6 +35,7 @@ export async function replaceInPlace(
   chain: Chain,
   staged: StagedTable,
   before: number,
+  counted: CountedRows,
 ): Promise<void> {
   const { root, primaryKey } = chain
   const { identifier } = session.dialect
@@ -42,13 +43,15 @@ export async function replaceInPlace(
     .filter(name => !primaryKey.includes(name))
     .map(name => `${identifier(name)} = ${staged.columns.has(name) ? `s.${identifier(name)}` : 'DEFAULT'}`)
   const written = await session.run(mergeStatement(session, chain, staged.relation, updates))
-  const added = (await numberFrom(session, session.dialect.changeCounts(root.target))) - before
   if (written === staged.size?.rows) {
-    root.tally.replaced += written - added
     root.tally.insertedRows(written)
+    counted.later(root, after => {
+      root.tally.replaced += written - (after - before)
+    })
     return
   }
   // Earlier loads have left several rows with one key.
+  const added = (await numberFrom(session, session.dialect.changeCounts(root.target))) - before
   root.tally.replaced += (await deleteByKey(session, root, staged, primaryKey)) - added
   await insertStaged(session, root)
 }
