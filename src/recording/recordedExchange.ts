@@ -21,7 +21,7 @@ interface RecordedExchangeAnswer {
   readonly doubt?: string | undefined
 }
 
-export type Asked = Pick<Exchange, 'method' | 'url' | 'body'>
+export type RecordedRequest = Pick<Exchange, 'method' | 'url' | 'body'>
 
 /** Signatures in addresses that an API returns, such as those of files in a bucket. */
 const SIGNATURES =
@@ -36,7 +36,7 @@ export function withoutSignatures(text: string): string {
  * Equal for equal requests: method, address with sorted parameters, and body as canonical JSON or form. `clean` removes
  * secrets.
  */
-export function exchangeKey({ method, url, body }: Asked, clean: (text: string) => string): string {
+export function exchangeKey({ method, url, body }: RecordedRequest, clean: (text: string) => string): string {
   const address = URL.canParse(url) ? sorted(new URL(url)) : url
   const text = body === undefined ? '' : ` ${canonicalBody(body)}`
   return clean(withoutSignatures(`${method} ${address}${text}`))

@@ -1,5 +1,5 @@
 import type { Transport, TransportResponse } from '../rest/api.js'
-import { type Asked, type Exchange, exchangeKey, nearest, timelessKey } from './recordedExchange.js'
+import { type Exchange, exchangeKey, nearest, type RecordedRequest, timelessKey } from './recordedExchange.js'
 
 /** A request of a pipeline, with its result. */
 export interface Served {
@@ -34,7 +34,7 @@ export function replayTransport(exchanges: readonly Exchange[], { fault, clean }
   let faults = 0
   const transport: Transport = async ({ method, url, body, unsigned, signal }) => {
     signal.throwIfAborted()
-    const asked: Asked = { method, url: unsigned?.url ?? url, body: unsigned?.body ?? body }
+    const asked: RecordedRequest = { method, url: unsigned?.url ?? url, body: unsigned?.body ?? body }
     const resource = unsigned?.resource ?? ''
     const bySigner = unsigned?.bySigner === true
     const found = queues.peek(asked, bySigner)
@@ -65,7 +65,7 @@ export function notRecorded(request: string, known: Iterable<string>): string {
 }
 
 /** An authenticator's requests differ only in secrets. */
-function signerKey({ method, url }: Asked): string {
+function signerKey({ method, url }: RecordedRequest): string {
   const { origin, pathname } = new URL(url)
   return `${method} ${origin}${pathname}`
 }
@@ -96,16 +96,16 @@ export class AnswerQueues {
   }
 
   /** The next answer, without taking it. */
-  peek(asked: Asked, bySigner: boolean): Exchange | undefined {
+  peek(asked: RecordedRequest, bySigner: boolean): Exchange | undefined {
     return this.#queue(asked, bySigner)?.[0]
   }
 
-  take(asked: Asked, bySigner: boolean): void {
+  take(asked: RecordedRequest, bySigner: boolean): void {
     const queue = this.#queue(asked, bySigner)
     if (queue !== undefined && queue.length > 1) queue.shift()
   }
 
-  #queue(asked: Asked, bySigner: boolean): Exchange[] | undefined {
+  #queue(asked: RecordedRequest, bySigner: boolean): Exchange[] | undefined {
     if (bySigner) return this.#signers.get(signerKey(asked))
     const key = exchangeKey(asked, this.#clean)
     const exact = this.#lists.get(key)

@@ -19,7 +19,7 @@ import { processEnvironment } from '../environment.js'
 import type { NotifiedWork } from './notice.js'
 import type { Notification, NotifyOptions, Receiver, Settings } from './notification.js'
 import { LONGEST_NOTIFYING_SECONDS, OCCASIONS } from './occasions.js'
-import type { Asked, Telling, Told, ToldPart } from './toldWork.js'
+import type { Telling, Told, ToldPart, WorkOptions } from './toldWork.js'
 
 const duration = optionKind(
   'an ISO 8601 duration, as in PT2H',
@@ -125,7 +125,7 @@ function tellingPipeline(telling: Telling, part: ToldPart): Pipeline {
   const { made, receivers, settings } = telling
   const tell = async <Result>(
     work: NotifiedWork,
-    asked: Asked | undefined,
+    asked: WorkOptions | undefined,
     start: (listening: EventListener<RunEvent>) => Promise<Result>,
   ): Promise<Told<Result>> => {
     const { toldWork } = await import('./toldWork.js')

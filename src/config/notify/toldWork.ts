@@ -14,7 +14,7 @@ import { runNotifyCommand } from './notifyCommand.js'
 import { DEFAULT_NOTIFYING_SECONDS, DEFAULT_OCCASIONS, type Occasion } from './occasions.js'
 import { sendWebhook } from './webhook.js'
 
-export interface Asked {
+export interface WorkOptions {
   readonly signal?: AbortSignal | undefined
   readonly onEvent?: EventListener<RunEvent> | undefined
 }
@@ -53,7 +53,7 @@ export async function toldWork<Result>(
     start,
   }: {
     readonly work: NotifiedWork
-    readonly asked: Asked | undefined
+    readonly asked: WorkOptions | undefined
     readonly part?: ToldPart | undefined
     readonly start: (listening: EventListener<RunEvent>) => Promise<Result>
   },

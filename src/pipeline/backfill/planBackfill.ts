@@ -70,11 +70,11 @@ export async function planBackfill(
   return { ...part, backfill, done, openEnded, failed: again, windows, running, halved }
 }
 
-type Asked = Omit<AskedRange, 'where'>
+type PlannedRange = Omit<AskedRange, 'where'>
 
 /** What is neither done nor has failed, cut into windows, in the order to load them. */
 function remaining(
-  { cut, range, step, order, values }: Asked,
+  { cut, range, step, order, values }: PlannedRange,
   known: readonly CursorRange[],
   where: string,
 ): readonly CursorRange[] {
@@ -94,7 +94,7 @@ function isAppended(source: Source, resource: Resource): boolean {
 }
 
 /** What failed and was not loaded since. */
-function failedWindows(asked: Asked, { attempts, done }: Stored): readonly FailedWindow[] {
+function failedWindows(asked: PlannedRange, { attempts, done }: Stored): readonly FailedWindow[] {
   const { cut, range } = asked
   const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, cut)
   const failed: FailedWindow[] = []
@@ -110,12 +110,12 @@ function failedWindows(asked: Asked, { attempts, done }: Stored): readonly Faile
   return failed
 }
 
-function isRunning(attempt: WindowAttempt, asked: Asked, done: Stored['done']): boolean {
+function isRunning(attempt: WindowAttempt, asked: PlannedRange, done: Stored['done']): boolean {
   return attempt.state === 'claimed' && isOf(asked, attempt) && missingRanges(attempt, done, asked.cut).length > 0
 }
 
 /** Whether it is one of the values, or has the form of the range. It may be from a time when the cursor had another one. */
-function isOf({ cut, range, values }: Asked, { start, end }: CursorRange): boolean {
+function isOf({ cut, range, values }: PlannedRange, { start, end }: CursorRange): boolean {
   if (cut.by === 'values') return values.some(value => compareValues(value, start, cut) === 0)
   return [start, end].every(value => compareRanks(cursorRank(value), cursorRank(range.start)) !== undefined)
 }

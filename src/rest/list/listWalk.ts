@@ -34,7 +34,7 @@ import { ExportJob } from './exportJob.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
 import { type AskedFor, batchOf, openingRequest, sendRequest } from './listRequest.js'
 import { PageSizes } from './pageSizes.js'
-import { type Asked, asked, ReadAhead } from './readAhead.js'
+import { type KeyedRequest, keyed, ReadAhead } from './readAhead.js'
 import type { Caps } from './shortPages.js'
 import { settleShortPage } from './shortPages.js'
 import { fromLink, isExpired, TokenExpiredError, tokenOf } from './syncToken.js'
@@ -49,7 +49,7 @@ export interface Ended {
   readonly reset?: string | undefined
 }
 
-type Start = { readonly next: Asked } | { readonly end: ListEnd }
+type Start = { readonly next: KeyedRequest } | { readonly end: ListEnd }
 
 /** `following`: the next part of the same answer comes first. */
 type Step = Start | { readonly following: () => Promise<OwnedResponse> }
@@ -202,7 +202,7 @@ export class ListWalk {
     }
   }
 
-  async #answer(next: Asked, number: number): Promise<Reading> {
+  async #answer(next: KeyedRequest, number: number): Promise<Reading> {
     this.#refuseRepetition(next, number)
     if (number === 1) this.#beginSizes(next.request)
     const taken =
@@ -214,7 +214,7 @@ export class ListWalk {
   }
 
   /** Another part of the answer that was read last. */
-  async #part({ request }: Asked, following: () => Promise<OwnedResponse>): Promise<Reading> {
+  async #part({ request }: KeyedRequest, following: () => Promise<OwnedResponse>): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
     const again = (): Promise<OwnedResponse> => {
       const problem = 'a response action asks for the answer again in the middle of it, when its first records are read'
@@ -259,9 +259,9 @@ export class ListWalk {
     if (present.length === 0 && missing !== undefined) return { end: withoutValue(missing.expression, missing.isNull) }
     const request = asks(parents === undefined ? { parent } : batchOf(reader, present as JsonObject[]))
     const link = fromLink(reader, this.#context, request)
-    if (link !== undefined) return { next: asked(link) }
+    if (link !== undefined) return { next: keyed(link) }
     const patch = this.#paginator?.first
-    return { next: asked(patch === undefined ? request : this.#patched(request, patch)) }
+    return { next: keyed(patch === undefined ? request : this.#patched(request, patch)) }
   }
 
   /** The records of the parent that have all values, and what the first of the others lacks. */
@@ -315,7 +315,7 @@ export class ListWalk {
     }
     this.#state.areFiles = !isOwn
     const patch = this.#paginator.first
-    return { next: asked(patch === undefined ? first : this.#patched(first, patch)) }
+    return { next: keyed(patch === undefined ? first : this.#patched(first, patch)) }
   }
 
   #identity(request: ApiRequest, key: string): string {
@@ -324,7 +324,10 @@ export class ListWalk {
   }
 
   /** The answer to the request, or to one in its place with fewer records. */
-  async #fitting(next: Asked, sizes: PageSizes): Promise<{ readonly next: Asked; readonly answer: OwnedResponse }> {
+  async #fitting(
+    next: KeyedRequest,
+    sizes: PageSizes,
+  ): Promise<{ readonly next: KeyedRequest; readonly answer: OwnedResponse }> {
     const first = await this.#ahead.take(next).catch(tooLarge)
     let [asking, answer] = [next, first]
     for (let attempt = 1; ; attempt++) {
@@ -344,13 +347,13 @@ export class ListWalk {
       if (!(answer instanceof Error)) answer.release()
       this.#evidence.sizesVary()
       this.#ahead.drop()
-      asking = asked(request)
+      asking = keyed(request)
       answer = await this.#send(asking, this.#context.signal, 0, sizes).catch(tooLarge)
     }
   }
 
   /** Announces that a smaller page is asked for, and waits if the API asks for it. */
-  async #tellSmaller({ request }: Asked, answer: OwnedResponse | Error, attempt: number): Promise<void> {
+  async #tellSmaller({ request }: KeyedRequest, answer: OwnedResponse | Error, attempt: number): Promise<void> {
     const { clock, emit, signal } = this.#context
     const { name: resource, endpoint } = this.#reader.resource
     const { method } = request
@@ -372,7 +375,7 @@ export class ListWalk {
     throw listError(this.#reader, 'pagination_loop', problem, { request })
   }
 
-  #send(asking: Asked, signal: AbortSignal, attempt: number, sizes?: PageSizes): Promise<OwnedResponse> {
+  #send(asking: KeyedRequest, signal: AbortSignal, attempt: number, sizes?: PageSizes): Promise<OwnedResponse> {
     const { request, key } = asking
     const asksSmaller = sizes && ((response: ApiResponse | undefined) => sizes.isGivenUp(asking, response))
     const named = this.#job?.identityOf(request) ?? this.#identity(request, key)
@@ -426,7 +429,7 @@ export class ListWalk {
   }
 
   /** Reads an answer. The list owns it from now on. */
-  async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
+  async #read(next: KeyedRequest, answer: OwnedResponse, number: number): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
     this.#refuseExpired(answer)
     const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
@@ -502,7 +505,7 @@ export class ListWalk {
       if (unsaid !== undefined) return { end: because('empty_unsaid', this.#emptyPages, unsaid) }
       this.#isLed = true
       const following = applyPatch(page.request, next)
-      return { next: asked(this.#sizes?.next(following) ?? following) }
+      return { next: keyed(this.#sizes?.next(following) ?? following) }
     } catch (error) {
       throw this.#located(notJson(this.#reader, page.request, response, error), page.request)
     }
@@ -538,7 +541,7 @@ export class ListWalk {
     if (previous === undefined || short === undefined || reading.flow.kind !== 'continue') return reading
     const { records } = previous.page
     if (previous.flow.kind !== 'continue' || records === 0 || records >= short.limit(previous.page)) return reading
-    const after = (patch: RequestPatch): Asked => asked(this.#patched(previous.page.request, patch))
+    const after = (patch: RequestPatch): KeyedRequest => keyed(this.#patched(previous.page.request, patch))
     const settled = await settleShortPage(previous, reading, short, {
       primaryKey: this.#reader.resource.hints.primaryKey,
       longestPage: this.#context.notes.longestPage,
@@ -559,7 +562,7 @@ export class ListWalk {
         break
       case 'capped':
         // In capped mode the list may later reach the page that was read too early. It must then be requested again.
-        this.#sent.delete(asked(reading.page.request).key)
+        this.#sent.delete(keyed(reading.page.request).key)
         this.#paginator = short.capped
         break
       default:
@@ -602,7 +605,7 @@ export class ListWalk {
   }
 
   /** The page between a short page and the one after it. Undefined if the API does not return one. */
-  async #between(behind: Asked, number: number): Promise<Reading | undefined> {
+  async #between(behind: KeyedRequest, number: number): Promise<Reading | undefined> {
     try {
       const reading = await this.#read(behind, await this.#send(behind, this.#context.signal, 0), number)
       return reading.flow.kind === 'continue' ? reading : undefined
@@ -627,7 +630,7 @@ export class ListWalk {
       const problem = `${MOST_SKIPPED_PAGES} pages in a row were skipped (${path}); let an answer end the list with the action stop, or set max_pages`
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
-    return { next: asked(this.#patched(request, patch)) }
+    return { next: keyed(this.#patched(request, patch)) }
   }
 
   /** Adds a page to the list. Fails if the list goes in circles although its requests differ. */
@@ -676,7 +679,7 @@ export class ListWalk {
     }
   }
 
-  #refuseRepetition({ request, key }: Asked, number: number): void {
+  #refuseRepetition({ request, key }: KeyedRequest, number: number): void {
     const before = this.#sent.get(key)
     this.#sent.set(key, number)
     if (before === undefined) return

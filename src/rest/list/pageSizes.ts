@@ -7,7 +7,7 @@ import { meets } from '../http/answerCondition.js'
 import { requestUrl } from '../http/wire.js'
 import { read, valueIn, write } from '../paginators/range.js'
 import { applyPatch } from '../request/request.js'
-import type { Asked } from './readAhead.js'
+import type { KeyedRequest } from './readAhead.js'
 
 /** So many good pages in a row let the size grow again. Each growth that fails doubles the number. */
 const PAGES_BEFORE_GROWTH = 8
@@ -64,7 +64,7 @@ export class PageSizes {
   }
 
   /** Whether a page that fails is not repeated, because a smaller one can take its place. */
-  isGivenUp({ request, key }: Asked, response: ApiResponse | undefined): boolean {
+  isGivenUp({ request, key }: KeyedRequest, response: ApiResponse | undefined): boolean {
     if (response !== undefined && !this.isTooLarge(response)) return false
     if (this.#halved(request) === undefined) return false
     this.#givenUp.add(key)
@@ -72,7 +72,7 @@ export class PageSizes {
   }
 
   /** Whether a page that failed was not repeated. */
-  wasGivenUp({ key }: Asked): boolean {
+  wasGivenUp({ key }: KeyedRequest): boolean {
     return this.#givenUp.delete(key)
   }
 

@@ -6,17 +6,17 @@ import type { OwnedResponse } from '../http/exchange.js'
 import { applyPatch, requestKey } from '../request/request.js'
 
 /** A request of a list and its key within the list. */
-export interface Asked {
+export interface KeyedRequest {
   readonly request: ApiRequest
   readonly key: string
 }
 
-export function asked(request: ApiRequest): Asked {
+export function keyed(request: ApiRequest): KeyedRequest {
   return { request, key: requestKey(request) }
 }
 
 /** Sends one request of a list. */
-export type Fetch = (asked: Asked, signal: AbortSignal) => Promise<OwnedResponse>
+export type Fetch = (asked: KeyedRequest, signal: AbortSignal) => Promise<OwnedResponse>
 
 interface Underway {
   readonly answer: Promise<OwnedResponse>
@@ -75,7 +75,7 @@ export class ReadAhead {
    * Starts `next`, the request after page `number`, and the known requests after it, while the consumer works on the
    * page. `left`: pages that the list may still have.
    */
-  start(next: Asked, number: number, left: number, paginator: Paginator | undefined): void {
+  start(next: KeyedRequest, number: number, left: number, paginator: Paginator | undefined): void {
     const most = Math.min(this.#most, left)
     if (most <= 0) return
     const wanted = [next]
@@ -95,7 +95,7 @@ export class ReadAhead {
   }
 
   /** Keeps only these in flight: aborts unwanted requests, and starts missing ones while there is room. */
-  #expect(wanted: readonly Asked[]): void {
+  #expect(wanted: readonly KeyedRequest[]): void {
     const keys = new Set(wanted.map(({ key }) => key))
     for (const key of this.#underway.keys()) {
       if (keys.has(key)) continue
@@ -109,7 +109,7 @@ export class ReadAhead {
     }
   }
 
-  #start(asked: Asked): Underway {
+  #start(asked: KeyedRequest): Underway {
     this.#abort ??= this.#controller()
     const underway = { answer: this.#fetch(asked, this.#abort.signal), held: 0 }
     this.#count(underway, this.#usualBytes)
@@ -139,7 +139,7 @@ export class ReadAhead {
   }
 
   /** The answer to a request, which is started now if it was not started early. */
-  async take(asked: Asked): Promise<OwnedResponse> {
+  async take(asked: KeyedRequest): Promise<OwnedResponse> {
     const underway = this.#underway.get(asked.key)
     const answer = await (underway?.answer ?? this.#fetch(asked, this.#signal))
     if (underway !== undefined) this.#letGo(asked.key, underway)
@@ -180,11 +180,11 @@ export class ReadAhead {
   }
 }
 
-function guess(wanted: Asked[], most: number, paginator: Paginator | undefined): void {
+function guess(wanted: KeyedRequest[], most: number, paginator: Paginator | undefined): void {
   for (let last = wanted.at(-1); last !== undefined && wanted.length < most; last = wanted.at(-1)) {
     const patch = paginator?.ahead?.(last.request)
     if (patch === undefined) return
-    wanted.push(asked(applyPatch(last.request, patch)))
+    wanted.push(keyed(applyPatch(last.request, patch)))
   }
 }
 
@@ -192,7 +192,7 @@ function guess(wanted: Asked[], most: number, paginator: Paginator | undefined):
 class ForeseenRequests {
   readonly #first: ApiRequest
   readonly #patches: readonly RequestPatch[]
-  readonly #made = new Map<number, Asked>()
+  readonly #made = new Map<number, KeyedRequest>()
 
   constructor(first: ApiRequest, patches: readonly RequestPatch[]) {
     this.#first = first
@@ -200,12 +200,12 @@ class ForeseenRequests {
   }
 
   /** The request after page `number`. The first page is 1. */
-  after(number: number): Asked | undefined {
+  after(number: number): KeyedRequest | undefined {
     const made = this.#made.get(number)
     if (made !== undefined) return made
     const patch = this.#patches[number - 1]
     if (patch === undefined) return undefined
-    const request = asked(applyPatch(this.#first, patch))
+    const request = keyed(applyPatch(this.#first, patch))
     this.#made.set(number, request)
     return request
   }
