@@ -89,12 +89,14 @@ export interface TableCount {
 }
 
 /** How a column is compared with a text that a person wrote. */
-export type FilterOperator = '=' | '!=' | '<' | '>' | 'contains' | 'is null' | 'is not null'
+export type FilterOperator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'contains' | 'is null' | 'is not null'
 export const FILTER_OPERATORS = [
   '=',
   '!=',
   '<',
+  '<=',
   '>',
+  '>=',
   'contains',
   'is null',
   'is not null',

@@ -85,14 +85,34 @@ export async function tableRows(
     throw new QueryError(
       `sorted rows are shown up to row ${FARTHEST_SORTED_ROW}: filter them, sort the other way, or ask in SQL`,
     )
-  const { where, values } = conditions(asked.filters ?? [], await engineColumns(pipeline, table, signal))
-  const order =
-    asked.orderBy === undefined
-      ? ''
-      : ` ORDER BY ${doubleQuoted(asked.orderBy)} ${asked.descending === true ? 'DESC' : 'ASC'} NULLS LAST`
+  const types = await engineColumns(pipeline, table, signal)
+  const { where, values } = conditions(asked.filters ?? [], types)
+  const order = orderOf(asked, rowIdentity(pipeline, types))
   const limit = Math.min(asked.limit ?? 100, MOST_ROWS)
   const sql = `SELECT * FROM ${doubleQuoted(table)}${where}${order} LIMIT ${limit + 1} OFFSET ${asked.offset ?? 0}`
   return await queryRows(pipeline, sql, { values, limit, signal })
+}
+
+/** Rows with one value come in the same order for each page: otherwise a row is on two pages, and another on none. */
+function orderOf({ orderBy, descending = false }: Omit<RowsAsked, 'table'>, identity: string | undefined): string {
+  if (orderBy === undefined) return ''
+  const direction = descending ? 'DESC' : 'ASC'
+  const byRow = identity === undefined || identity === orderBy ? '' : `, ${doubleQuoted(identity)}`
+  return ` ORDER BY ${doubleQuoted(orderBy)} ${direction} NULLS LAST${byRow}`
+}
+
+/** What tells rows of a table apart, by dlt's name of the engine. An engine sorts by its own in a third of the time of the ids. */
+const OWN_IDENTITIES: Readonly<Record<string, string>> = {
+  'dlt.destinations.duckdb': 'rowid',
+  'dlt.destinations.ducklake': 'rowid',
+  'dlt.destinations.postgres': 'ctid',
+}
+
+function rowIdentity({ destination }: Pipeline, types: EngineColumns): string | undefined {
+  const own = OWN_IDENTITIES[destination.capabilities.dltType]
+  // A column of this name hides that of the engine.
+  if (own !== undefined && !types.has(own)) return own
+  return types.has('_dlt_id') ? '_dlt_id' : undefined
 }
 
 function conditions(filters: readonly RowFilter[], types: EngineColumns): { where: string; values: readonly string[] } {

@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parquetReadObjects } from 'hyparquet'
 import type { Page } from 'playwright-core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { systemClock } from '../../src/pipeline/clock.js'
+import { startStudio } from '../../src/studio/startStudio.js'
 import { hasBrowser, openPage, settled } from './browser.js'
 import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
 
@@ -148,6 +150,83 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     expect(problems).toEqual([])
   })
 
+  it('keeps a text that was not saved while another view is shown, and drops it on demand', async () => {
+    const text = shopsDocument('http://127.0.0.1:1')
+    const studio = await openStudio({ 'shops.yaml': text })
+    const { page, problems } = await openPage(studio.address)
+    await page.getByRole('link', { name: 'shops' }).click()
+    await view(page, 'Document')
+    await page.locator('.cm-content').click()
+    await page.keyboard.press('Control+End')
+    await page.keyboard.type('# not yet')
+    await page.getByText('changed, not saved').waitFor()
+    await view(page, 'Run')
+    await page.getByText('What a run does').waitFor()
+    await view(page, 'Document')
+    await page.getByText('changed, not saved').waitFor()
+    await page.locator('.cm-line', { hasText: '# not yet' }).waitFor()
+
+    // Somebody else changes the file: neither text is lost, and the newer one is there on demand.
+    const newer = text.replace('of the town', 'of the country')
+    await writeFile(join(studio.folder, 'shops.yaml'), newer)
+    await page.getByRole('button', { name: 'Save shops.yaml' }).click()
+    await page.getByRole('alert').filter({ hasText: 'was changed by somebody else' }).waitFor()
+    await page.getByRole('button', { name: 'Discard changes' }).click()
+    await page.getByText('as on disk').waitFor()
+    await page.locator('.cm-line', { hasText: 'of the country' }).waitFor()
+    expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(newer)
+    expect(problems).toEqual([])
+  })
+
+  it('comes back when the studio is there again, also by its new address in another tab', async () => {
+    const shops = await shopsApi()
+    const files = { 'shops.yaml': shopsDocument(shops.origin) }
+    const first = await openStudio(files)
+    await runToEnd(first, (await onlyPipeline(first)).id)
+    const { page } = await openPage(first.address)
+    await page.getByText('complete').waitFor()
+    await page.route('**/api/**', route => route.abort())
+    await page.getByRole('link', { name: 'shops' }).click()
+    await page.getByText('This page asks again until it does.').waitFor()
+    await page.unroute('**/api/**')
+    await page.getByRole('cell', { name: 'complete' }).waitFor()
+    expect(await page.getByRole('alert').count()).toBe(0)
+
+    // Started again at the same port, it has another token.
+    const { port } = new URL(first.origin)
+    await first.close()
+    const paths = [first.folder]
+    const second = await startStudio({
+      paths,
+      from: { cwd: first.folder, env: {} },
+      port: Number(port),
+      clock: systemClock,
+    })
+    onTestFinished(() => second.close())
+    await view(page, 'Data')
+    await page.getByText('of another start').waitFor()
+    const other = await page.context().newPage()
+    await other.goto(second.address)
+    await page.locator('.grid td').first().waitFor()
+  })
+
+  it('says on the overview that a run has ended', async () => {
+    let letGo = (): void => {}
+    const held = new Promise<void>(resolve => {
+      letGo = resolve
+    })
+    const shops = await shopsApi(() => held)
+    const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
+    const { id } = await onlyPipeline(studio)
+    await studio.ask(`/api/pipelines/${id}/runs`, { body: {} })
+    const { page, problems } = await openPage(studio.address)
+    await page.getByText('running now').waitFor()
+    letGo()
+    await page.getByText('complete').waitFor()
+    await settled(() => page.getByText('running now').count()).toBe(0)
+    expect(problems).toEqual([])
+  })
+
   it('says before a run which secret is missing', async () => {
     const text = shopsDocument('http://127.0.0.1:1').replace('secrets.api_key', 'secrets.key_of_nobody')
     const studio = await openStudio({ 'shops.yaml': text })
@@ -229,6 +308,8 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
     const { page, problems } = await openPage(studio.address, { ...options, bypassCSP: true })
     await page.getByText('complete').waitFor()
     const found = [...(await faultsOf(page, 'Overview'))]
+    // The other colours cost no new page.
+    const other = options.colorScheme === 'light' ? 'dark' : 'light'
     await page.getByRole('link', { name: 'shops' }).click()
     for (const [title, sign] of VIEWS) {
       await view(page, title)
@@ -240,11 +321,13 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 300_000 }, (
           .click()
         await page.getByText('The journal of this load was not kept').waitFor()
         await page.getByRole('button', { name: 'Values of rating' }).click()
-        const values = await page.locator('.values').boundingBox()
-        const { width } = options.viewport
-        if (values === null || values.x < 0 || values.x + values.width > width + 1) found.push('Data: values are cut')
+        if (!(await isWithin(page, '.values'))) found.push('Data: values are cut')
       }
       found.push(...(await faultsOf(page, title)))
+      await page.emulateMedia({ colorScheme: other })
+      found.push(...(await faultsOf(page, `${title}, ${other}`)))
+      await page.emulateMedia({ colorScheme: options.colorScheme })
+      if (title === 'Loads' && !(await isWithin(page, 'main table:not(.u-legend)'))) found.push('Loads: loads are cut')
       if (title !== 'Data') continue
       await page.getByRole('link', { name: 'Ask in SQL' }).click()
       await page.getByLabel('One statement').fill('SELECT city, count(*) AS n FROM shops GROUP BY city')
@@ -267,6 +350,13 @@ const VIEWS = [
 
 async function view(page: Page, title: string): Promise<void> {
   await page.getByRole('navigation', { name: 'Views of the pipeline' }).getByRole('link', { name: title }).click()
+}
+
+/** Whether all of the width of something is on the screen. */
+async function isWithin(page: Page, selector: string): Promise<boolean> {
+  const box = await page.locator(selector).first().boundingBox()
+  const { width = 0 } = page.viewportSize() ?? {}
+  return box !== null && box.x >= 0 && box.x + box.width <= width + 1
 }
 
 /** What axe finds against WCAG 2.1 A and AA, and whether the page is wider than the screen. */

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import type { LoadFacts } from '../pageContract.js'
+import { amountTicks, timeTicks } from './chartTicks.js'
 
 interface SparklineProps {
   readonly label: string
@@ -38,14 +39,15 @@ export function LoadsChart({ loads }: { readonly loads: readonly LoadFacts[] }) 
         cursor: { drag: { x: false, y: false } },
         scales: { x: { time: true }, y: { range: FROM_ZERO }, seconds: { range: FROM_ZERO } },
         axes: [
-          { ...axis, space: 90, values: isoTicks },
-          { ...axis, size: 70, values: (_, ticks) => ticks.map(tick => tick.toLocaleString('en-US')) },
+          { ...axis, space: 90, values: (_, ticks, __, ___, stepS) => timeTicks(ticks, stepS) },
+          { ...axis, size: 70, values: (_, ticks) => amountTicks(ticks, { areWhole: true }) },
           {
             ...axis,
             scale: 'seconds',
             side: 1,
             grid: { show: false },
-            values: (_, ticks) => ticks.map(tick => `${tick} s`),
+            size: 66,
+            values: (_, ticks) => amountTicks(ticks, { unit: ' s' }),
           },
         ],
         series: [
@@ -73,23 +75,6 @@ export function LoadsChart({ loads }: { readonly loads: readonly LoadFacts[] }) 
 
 /** Heights are compared, so an axis begins at 0. */
 const FROM_ZERO = (_: uPlot, __: number | null, most: number | null): [number, number] => [0, Math.max(1, most ?? 0)]
-
-/** Dates as everywhere on the page: the day where it changes, or where a step is a day or more, and otherwise the time. */
-function isoTicks(_: uPlot, ticks: number[], __: number, ___: number, stepS: number): string[] {
-  let before = ''
-  return ticks.map(tick => {
-    const at = new Date(tick * 1_000)
-    const two = (part: number): string => String(part).padStart(2, '0')
-    const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
-    const isNew = day !== before
-    before = day
-    if (stepS >= DAY_S) return day
-    const time = `${two(at.getHours())}:${two(at.getMinutes())}${stepS < 60 ? `:${two(at.getSeconds())}` : ''}`
-    return isNew ? `${time}\n${day}` : time
-  })
-}
-
-const DAY_S = 86_400
 
 /** A colour of the style sheet as a canvas takes it: resolved for light or dark. */
 function colourOf(place: HTMLElement, name: string): string {

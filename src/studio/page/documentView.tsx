@@ -5,10 +5,34 @@ import { ApiQuestions } from './apiQuestions.js'
 import type { DocumentEditor } from './documentEditor.js'
 import { Problem, useApi, When } from './parts.js'
 
-/** The pipeline file, with its problems as you type. Saved only on demand. */
+/** Texts that were changed and not saved, by the id of the pipeline, with the version that they began from. */
+const drafts = new Map<string, DocumentText>()
+
+addEventListener('beforeunload', event => {
+  if (drafts.size > 0) event.preventDefault()
+})
+
+/** The pipeline file, with its problems as you type. Saved only on demand; until then another view does not lose it. */
 export function DocumentView({ id, onSaved }: DocumentViewProps) {
-  const document = useApi<DocumentText>(`pipelines/${id}/document`)
-  return <When of={document}>{given => <Editor key={id} id={id} given={given} onSaved={onSaved} />}</When>
+  const [discards, setDiscards] = useState(0)
+  const document = useApi<DocumentText>(`pipelines/${id}/document`, discards)
+  const discard = () => {
+    drafts.delete(id)
+    setDiscards(discards + 1)
+  }
+  return (
+    <When of={document}>
+      {given => (
+        <Editor
+          key={`${id} ${given.version} ${discards}`}
+          id={id}
+          given={given}
+          onSaved={onSaved}
+          onDiscard={discard}
+        />
+      )}
+    </When>
+  )
 }
 
 interface DocumentViewProps {
@@ -18,31 +42,43 @@ interface DocumentViewProps {
 
 type Saving = { readonly state: 'idle' | 'saved' } | { readonly state: 'failed'; readonly message: string }
 
-function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: DocumentText }) {
+interface EditorProps extends DocumentViewProps {
+  readonly given: DocumentText
+  readonly onDiscard: () => void
+}
+
+function Editor({ id, given, onSaved, onDiscard }: EditorProps) {
   const place = useRef<HTMLDivElement>(null)
-  const text = useRef(given.text)
-  const version = useRef(given.version)
+  const begun = drafts.get(id) ?? given
+  const text = useRef(begun.text)
+  const version = useRef(begun.version)
   const savedText = useRef(given.text)
   const [problems, setProblems] = useState<readonly DocumentProblem[]>()
-  const [isChanged, setIsChanged] = useState(false)
+  const [isChanged, setIsChanged] = useState(begun.text !== given.text)
   const editor = useRef<DocumentEditor | undefined>(undefined)
   const asked = useRef<ApiFindings | undefined>(undefined)
   const [saving, setSaving] = useState<Saving>({ state: 'idle' })
+  const changed = (written: string) => {
+    const isOther = written !== savedText.current
+    setIsChanged(isOther)
+    if (isOther) drafts.set(id, { file: given.file, text: written, version: version.current })
+    else drafts.delete(id)
+  }
   const save = async () => {
     try {
       const body = { text: text.current, version: version.current }
       const saved = await api<DocumentText>(`pipelines/${id}/document`, { method: 'PUT', body })
       version.current = saved.version
       savedText.current = saved.text
-      setIsChanged(text.current !== saved.text)
+      changed(text.current)
       setSaving({ state: 'saved' })
       onSaved()
     } catch (error) {
       setSaving({ state: 'failed', message: (error as Error).message })
     }
   }
-  const latestSave = useRef(save)
-  latestSave.current = save
+  const latest = useRef({ save, changed })
+  latest.current = { save, changed }
   useEffect(() => {
     const holder = place.current
     if (holder === null) return
@@ -57,16 +93,16 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
       const { documentEditor } = await import('./documentEditor.js')
       if (isGone) return
       editor.current = documentEditor(holder, {
-        text: given.text,
+        text: text.current,
         isYaml: /\.ya?ml$/i.test(given.file),
         check,
         findings: () => (text.current === savedText.current ? (asked.current?.findings ?? []) : []),
         onChange(written) {
           text.current = written
-          setIsChanged(written !== savedText.current)
+          latest.current.changed(written)
           setSaving({ state: 'idle' })
         },
-        onSave: () => void latestSave.current(),
+        onSave: () => void latest.current.save(),
       })
     }
     void start()
@@ -81,6 +117,11 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
         <button type="button" class="main" disabled={!isChanged} onClick={() => void save()}>
           Save {given.file}
         </button>
+        {isChanged && (
+          <button type="button" onClick={onDiscard}>
+            Discard changes
+          </button>
+        )}
         <span role="status" class="quiet">
           {saving.state === 'saved' ? 'saved' : isChanged ? 'changed, not saved' : 'as on disk'}; Ctrl-S saves; Esc,
           then Tab leaves the editor

@@ -23,47 +23,45 @@ export function LoadsView({ id }: { readonly id: string }) {
             {loads.length > 1 && <LoadsChart loads={loads} />}
             <h2>Loads</h2>
             <p class="quiet">Choose one to see its receipts, or two to see them side by side.</p>
-            <div class="scroll">
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">load</th>
-                    <th scope="col">committed</th>
-                    <th scope="col">verdict</th>
-                    <th scope="col" class="number">
-                      rows
-                    </th>
-                    <th scope="col" class="number">
-                      took
-                    </th>
+            <table class="loads">
+              <thead>
+                <tr>
+                  <th scope="col">load</th>
+                  <th scope="col">verdict</th>
+                  <th scope="col">committed</th>
+                  <th scope="col" class="number">
+                    rows
+                  </th>
+                  <th scope="col" class="number">
+                    took
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {loads.map(load => (
+                  <tr key={load.loadId} class={chosen.includes(load.loadId) ? 'chosen' : undefined}>
+                    <td>
+                      <label>
+                        <input
+                          type="checkbox"
+                          checked={chosen.includes(load.loadId)}
+                          onChange={() => choose(load.loadId)}
+                        />{' '}
+                        {load.loadId}
+                      </label>
+                    </td>
+                    <td>
+                      <VerdictBadge verdict={load.verdict} />
+                    </td>
+                    <td>
+                      <Ago time={load.committedAt} />
+                    </td>
+                    <td class="number rows">{amount(load.rows)}</td>
+                    <td class="number">{load.durationMs === undefined ? '' : duration(load.durationMs)}</td>
                   </tr>
-                </thead>
-                <tbody>
-                  {loads.map(load => (
-                    <tr key={load.loadId} class={chosen.includes(load.loadId) ? 'chosen' : undefined}>
-                      <td>
-                        <label>
-                          <input
-                            type="checkbox"
-                            checked={chosen.includes(load.loadId)}
-                            onChange={() => choose(load.loadId)}
-                          />{' '}
-                          {load.loadId}
-                        </label>
-                      </td>
-                      <td>
-                        <Ago time={load.committedAt} />
-                      </td>
-                      <td>
-                        <VerdictBadge verdict={load.verdict} />
-                      </td>
-                      <td class="number">{amount(load.rows)}</td>
-                      <td class="number">{load.durationMs === undefined ? '' : duration(load.durationMs)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+                ))}
+              </tbody>
+            </table>
             {loads.length === limit && limit < 100 && (
               <button type="button" onClick={() => setLimit(100)}>
                 Show more

@@ -1,15 +1,25 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { LoadList, PipelineFacts, PipelineList } from '../pageContract.js'
 import { Sparkline } from './charts.js'
 import { Ago, amount, counted, duration, Problem, Until, useApi, VerdictBadge, When } from './parts.js'
 
 const STEP = 25
+/** Between two questions about pipelines of which one runs. */
+const RUNNING_AGAIN_MS = 2_000
 
 /** Every pipeline with its last loads. */
 export function Overview() {
   const [search, setSearch] = useState('')
   const [limit, setLimit] = useState(STEP)
-  const list = useApi<PipelineList>(`pipelines?search=${encodeURIComponent(search)}&limit=${limit}`)
+  const [again, setAgain] = useState(0)
+  const list = useApi<PipelineList>(`pipelines?search=${encodeURIComponent(search)}&limit=${limit}`, again)
+  const shown = list.state === 'there' ? list.answer.pipelines : undefined
+  // What runs ends while somebody looks.
+  useEffect(() => {
+    if (shown?.some(entry => 'running' in entry) !== true) return
+    const later = setTimeout(() => setAgain(before => before + 1), RUNNING_AGAIN_MS)
+    return () => clearTimeout(later)
+  }, [shown])
   return (
     <>
       <h1>Pipelines</h1>
@@ -52,7 +62,7 @@ export function Overview() {
 }
 
 function PipelineCard({ facts }: { readonly facts: PipelineFacts }) {
-  const loads = useApi<LoadList>(`pipelines/${facts.id}/loads?limit=20`)
+  const loads = useApi<LoadList>(`pipelines/${facts.id}/loads?limit=20`, facts.running)
   return (
     <li class="card">
       <h2>

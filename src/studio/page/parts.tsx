@@ -14,12 +14,12 @@ export type Loaded<Answer> =
   /** Old: another question was asked since, and its answer is waited for. */
   | { readonly state: 'there'; readonly answer: Answer; readonly isOld: boolean }
 
-/** Between two questions to a destination that another program holds. */
-const LOCKED_AGAIN_MS = 2_000
+/** Between two questions that cannot be answered yet. */
+const ASKED_AGAIN_MS = 2_000
 
 /**
- * Asks for `path` whenever it, or `again`, changes. Undefined: asks for nothing. Of a destination that another program holds, asks
- * until it is free.
+ * Asks for `path` whenever it, or `again`, changes. Undefined: asks for nothing. Asks until there is an answer where another program
+ * holds the destination, or the studio does not answer, or does not know the token: it may be started again.
  */
 export function useApi<Answer>(path: string | undefined, again: unknown = 0, body?: object): Loaded<Answer> {
   const [loaded, setLoaded] = useState<Loaded<Answer>>({ state: 'waiting' })
@@ -43,7 +43,7 @@ export function useApi<Answer>(path: string | undefined, again: unknown = 0, bod
       } catch (error) {
         if (stop.signal.aborted) return
         setLoaded({ state: 'failed', error: error as Error })
-        if (isLocked(error)) later = setTimeout(ask, LOCKED_AGAIN_MS)
+        if (passingOf(error) !== undefined) later = setTimeout(ask, ASKED_AGAIN_MS)
       }
     }
     void ask()
@@ -55,8 +55,15 @@ export function useApi<Answer>(path: string | undefined, again: unknown = 0, bod
   return loaded.state === 'there' ? { ...loaded, isOld: answered !== question } : loaded
 }
 
-function isLocked(error: unknown): boolean {
-  return error instanceof ApiError && error.code === 'destination_locked'
+/** What is asked until it changes, by the code of the error. */
+const PASSING: Readonly<Record<string, string>> = {
+  destination_locked: 'This page asks again until it is free.',
+  gone: 'This page asks again until it does.',
+  refused: 'This page asks again: that address, opened in another tab, is enough for it too.',
+}
+
+function passingOf(error: unknown): string | undefined {
+  return error instanceof ApiError ? PASSING[error.code] : undefined
 }
 
 interface WhenProps<Answer> {
@@ -72,13 +79,15 @@ export function When<Answer>({ of, children }: WhenProps<Answer>) {
         Loading…
       </p>
     )
-  if (of.state === 'failed')
+  if (of.state === 'failed') {
+    const passing = passingOf(of.error)
     return (
       <>
         <Problem message={of.error.message} />
-        {isLocked(of.error) && <p class="quiet">This page asks again until it is free.</p>}
+        {passing !== undefined && <p class="quiet">{passing}</p>}
       </>
     )
+  }
   return <>{children(of.answer, of.isOld)}</>
 }
 

@@ -13,6 +13,7 @@ import type {
 } from '../pageContract.js'
 import { FARTHEST_SORTED_ROW, FILTER_OPERATORS } from '../pageContract.js'
 import { api, pathOf, queryOf } from './apiClient.js'
+import { beyondRow } from './beyondRow.js'
 import { amount, CellText, counted, DownloadButtons, Grid, Problem, useApi, When } from './parts.js'
 import { RowTraceView } from './rowTrace.js'
 import { SqlConsole } from './sqlConsole.js'
@@ -136,6 +137,9 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
     setOffset(0)
     setFilters(next)
   }
+  const goTo = (input: HTMLInputElement) => {
+    if (input.reportValidity() && input.value !== '') setOffset(Number(input.value) - 1)
+  }
   return (
     <>
       <h2>{table.name}</h2>
@@ -177,6 +181,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
             if (!isOld) setOffset(to)
           }
           const isFarthest = sorted !== undefined && offset + PAGE_ROWS > FARTHEST_SORTED_ROW
+          const beyond = isCut && isFarthest ? beyondRow(sorted, filters, { columns, rows }) : undefined
           return (
             <>
               <Grid
@@ -209,8 +214,26 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                 <button type="button" disabled={!isCut || isFarthest} onClick={() => turn(offset + PAGE_ROWS)}>
                   Next
                 </button>
+                <label>
+                  From row{' '}
+                  <input
+                    type="number"
+                    min="1"
+                    max={sorted === undefined ? undefined : FARTHEST_SORTED_ROW + 1}
+                    value={offset + 1}
+                    onChange={event => goTo(event.currentTarget)}
+                  />
+                </label>
                 {isCut && isFarthest && (
-                  <span>Sorted rows are shown no further: filter them, sort the other way, or ask in SQL.</span>
+                  <span>
+                    Sorted rows are counted up to {amount(FARTHEST_SORTED_ROW)}.{' '}
+                    {beyond === undefined ? 'Filter them, sort the other way, or ask in SQL.' : ''}
+                  </span>
+                )}
+                {beyond !== undefined && (
+                  <button type="button" onClick={() => filterBy(beyond)}>
+                    Go on from the last value
+                  </button>
                 )}
                 <DownloadButtons id={id} sql={`SELECT * FROM "${table.name.replaceAll('"', '""')}"`} what="the table" />
               </div>

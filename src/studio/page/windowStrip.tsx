@@ -25,6 +25,7 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
     ...missing.map(range => ({ range, kind: isRunning(range) ? 'running' : 'missing', why: '' })),
   ].sort((left, right) => order(left.range, right.range))
   const drawn = windows.slice(-MOST_WINDOWS)
+  const periods = [...new Set(drawn.map(({ range }) => periodOf(range)))]
   return (
     <>
       <p class="quiet">
@@ -34,12 +35,21 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
         {windows.length > MOST_WINDOWS && `; the last ${amount(MOST_WINDOWS)} are drawn`}
       </p>
       <div
-        class="windows"
+        class="calendar"
         role="img"
         aria-label={`${amount(drawn.length)} windows of ${resource}, each with its state`}
       >
-        {drawn.map(({ range, kind, why }) => (
-          <span key={`${range.start}`} class={kind} title={`${named(range)}: ${kind}${why}`} />
+        {periods.map(period => (
+          <div key={period}>
+            {period !== '' && <small>{period}</small>}
+            <div class="windows">
+              {drawn
+                .filter(({ range }) => periodOf(range) === period)
+                .map(({ range, kind, why }) => (
+                  <span key={`${range.start}`} class={kind} title={`${named(range)}: ${kind}${why}`} />
+                ))}
+            </div>
+          </div>
         ))}
       </div>
       <details>
@@ -55,6 +65,17 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
       </details>
     </>
   )
+}
+
+const DAY_MS = 86_400_000
+const ISO_DAY = /^\d{4}-\d{2}-\d{2}/
+
+/** The line of a calendar on which a window stands: hours below their day, days and weeks below their month, months below their year. */
+function periodOf({ start, end }: Range): string {
+  const tookMs = Date.parse(String(end)) - Date.parse(String(start))
+  if (!ISO_DAY.test(String(start)) || Number.isNaN(tookMs)) return ''
+  if (tookMs < DAY_MS) return String(start).slice(0, 10)
+  return String(start).slice(0, tookMs < 28 * DAY_MS ? 7 : 4)
 }
 
 /** As the badges of verdicts and runs. */
