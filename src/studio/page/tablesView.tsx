@@ -181,7 +181,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
             if (!isOld) setOffset(to)
           }
           const isFarthest = sorted !== undefined && offset + PAGE_ROWS > FARTHEST_SORTED_ROW
-          const beyond = isCut && isFarthest ? beyondRow(sorted, filters, { columns, rows }) : undefined
+          const beyond = isCut && isFarthest && !isOld ? beyondRow(sorted, filters, { columns, rows }) : undefined
           return (
             <>
               <Grid
