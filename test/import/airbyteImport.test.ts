@@ -3,10 +3,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { parse } from 'yaml'
 import { importPipeline } from '../../src/import/importPipeline.js'
 import { loadPipelineFile } from '../../src/index.js'
+
+vi.setConfig({ testTimeout: 120_000 })
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -1019,6 +1021,34 @@ test.each<[what: string, url: string, base: string]>([
   const spec = { required: ['base'], properties: { base: { type: 'string' } } }
   const made = await imported(manifest({ requester: { url_base }, spec }))
   expect([made.stops, made.client.base_url]).toEqual([[], base])
+})
+
+test('what a condition without `else` leaves out is nothing, where None is a word', async () => {
+  const made = await imported(
+    manifest({
+      requester: {
+        url_base:
+          "https://api{{ '-' + config.region if config.region != 'eu' }}.{{ 'test.' if false }}{{ config.get('no') }}.example.com/",
+        request_parameters: { region: "{{ 'us' if false }}", all: '1' },
+      },
+      spec: { properties: { region: { type: 'string', default: 'eu' } } },
+    }),
+  )
+  expect([made.stops, made.client.base_url]).toEqual([[], 'https://api.None.example.com/'])
+  expect(made.resources[0]?.endpoint.params).toEqual({ all: '1' })
+})
+
+test('members of a body without a value are not sent, but those of a list are', async () => {
+  const { resources, stops } = await imported(
+    manifest({
+      requester: {
+        http_method: 'POST',
+        request_body_json: { limit: null, query: { a: null, b: 1, of: [null, { c: null }] }, none: '{{ None }}' },
+      },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(resources[0]?.endpoint.json).toEqual({ query: { b: 1, of: [null, {}] } })
 })
 
 test.each(["''.__class__.__mro__", "{}['__proto__']"])(

@@ -43,6 +43,8 @@ export interface Names {
 }
 
 const NONE: Value = { kind: 'known', value: null }
+/** What Jinja makes of what is not there. Unlike Python's None it is printed as nothing. */
+const UNDEFINED: Value = { kind: 'known', value: undefined }
 
 export const known = (value: unknown): Value => ({ kind: 'known', value })
 
@@ -153,7 +155,7 @@ function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, name
   }
   if (body.length === 1) return parts
   // Blank lines between statements and around them do not count. A space between two values does.
-  const isBlank = (part: Value): boolean => part.kind === 'known' && /^\s*$/.test(String(part.value ?? 'None'))
+  const isBlank = (part: Value): boolean => part.kind === 'known' && /^\s*$/.test(shown(part.value))
   const [from, to] = [parts.findIndex(part => !isBlank(part)), parts.findLastIndex(part => !isBlank(part))]
   return parts
     .slice(Math.max(0, from), to + 1)
@@ -161,7 +163,9 @@ function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, name
 }
 
 function joined(parts: readonly Value[]): Value {
-  const flat = parts.flatMap(part => (part.kind === 'joined' ? part.parts : [part]))
+  const flat = parts
+    .flatMap(part => (part.kind === 'joined' ? part.parts : [part]))
+    .filter(part => part.kind !== 'known' || part.value !== undefined)
   if (flat.every(part => part.kind === 'known')) return literal(known(flat.map(({ value }) => shown(value)).join('')))
   return { kind: 'joined', parts: withoutQuotes(flat) }
 }
@@ -177,9 +181,10 @@ function withoutQuotes(parts: readonly Value[]): readonly Value[] {
   return inner.filter(part => part.kind !== 'known' || part.value !== '')
 }
 
-/** A value as Python prints it. */
+/** A value as a template prints it. */
 function shown(value: unknown): string {
-  if (value === null || value === undefined) return 'None'
+  if (value === undefined) return ''
+  if (value === null) return 'None'
   if (value === true) return 'True'
   if (value === false) return 'False'
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
@@ -615,5 +620,5 @@ function tested(node: Syntax, scope: Scope): boolean {
 }
 
 function ternary(condition: Syntax, yes: Syntax, no: Syntax | undefined, scope: Scope): Raw {
-  return truth(optional(condition, scope)) ? raw(yes, scope) : no === undefined ? NONE : raw(no, scope)
+  return truth(optional(condition, scope)) ? raw(yes, scope) : no === undefined ? UNDEFINED : raw(no, scope)
 }

@@ -666,7 +666,8 @@ class StreamBody {
           .filter(([key, value]) => key !== '$parameters' && !(typeof value === 'string' && isToken(value)))
           .flatMap(([key, value]) => {
             const said = this.member(value, `${what}, \`${key}\``)
-            if (said === undefined) return []
+            // Airbyte sends no member of a map without a value.
+            if (said === undefined || said === null) return []
             const name = isTemplate(key) ? this.said(key, what) : key
             if (name?.includes('${') === true)
               scene.stop(`the name of a member of ${what} is an option of the connector`)
