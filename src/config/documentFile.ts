@@ -5,6 +5,7 @@ import { setNumberLiteral } from '../json/value.js'
 import { ConfigError, type ConfigPlace } from '../model/errors.js'
 import { didYouMean } from '../model/nearMiss.js'
 import { formatPath, type PropertyPath } from '../rest/document/problems.js'
+import { parsedYaml } from './parsedYaml.js'
 
 /** Loaded with the first file: a program without one does not need it. */
 type Yaml = typeof import('yaml')
@@ -58,7 +59,7 @@ export async function parseDocumentText(text: string, path: string): Promise<Doc
   const yaml = await import('yaml')
   const lineCounter = new yaml.LineCounter()
   const bare = text.replace(/^\uFEFF/, '')
-  const document = yaml.parseDocument(bare, {
+  const document = parsedYaml(yaml, bare, {
     lineCounter,
     intAsBigInt: true,
     merge: true,

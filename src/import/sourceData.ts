@@ -1,5 +1,6 @@
 import * as yaml from 'yaml'
 import { fileError } from '../config/documentFile.js'
+import { parsedYaml } from '../config/parsedYaml.js'
 import { valuesFault, yamlFault } from '../config/yamlFault.js'
 
 /** A file of data, parsed. */
@@ -38,7 +39,7 @@ export function sourceData(text: string, shown: string): SourceData {
     )
   }
   const lines = new yaml.LineCounter()
-  const document = yaml.parseDocument(bare, {
+  const document = parsedYaml(yaml, bare, {
     lineCounter: lines,
     merge: true,
     prettyErrors: false,

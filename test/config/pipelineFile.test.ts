@@ -158,6 +158,12 @@ describe('mistakes', () => {
       `${document}client: {}\n`,
       /a\.yaml:5:1 is not valid YAML: the key `client` stands twice in this map, first in line 1/,
     ],
+    [
+      'duplicate key far down a wide map',
+      'a.yaml',
+      `${Array.from({ length: 2_000 }, (_, at) => `key${at}: ${at}`).join('\n')}\nkey1998: 1\n`,
+      /a\.yaml:2001:1 is not valid YAML: the key `key1998` stands twice in this map, first in line 1999/,
+    ],
     ['two documents', 'a.yaml', `${document}---\n${document}`, /is not valid YAML/],
     ['empty', 'a.yaml', '# nothing\n', /a\.yaml is empty/],
     ['a list', 'a.yaml', '- a\n', /expected a map with `client` and `resources`/],

@@ -297,6 +297,39 @@ describe('a command of curl', () => {
     expect(JSON.stringify(file)).not.toContain('s3cret')
   })
 
+  it.each([
+    [`'${URL_OF_LIST}/[1-9]'`, 'orders/1', ['curl asks for each of `[1-9]`; the file asks for the first']],
+    [
+      `'${URL_OF_LIST}/[a-c:2].json'`,
+      'orders/a.json',
+      ['curl asks for each of `[a-c:2]`; the file asks for the first'],
+    ],
+    [`'${URL_OF_LIST}?shop=[1-9]'`, 'orders', ['curl asks for each of `[1-9]`; the file asks for the first']],
+    [`'${URL_OF_LIST}?page=[1-9]'`, 'orders', []],
+    [`-g '${URL_OF_LIST}?at=[1-9]'`, 'orders', []],
+  ])('of a range in the address it takes the first, and says so: %s', async (line, path, told) => {
+    const { file, data } = await imported({ kind: 'curl', text: `curl ${line}` })
+    expect(`${data.source.client.base_url}/${data.source.resources[0].endpoint.path}`).toContain(`v1/${path}`)
+    expect(file.notes.filter(({ kind }) => kind === 'open').map(({ text }) => text)).toEqual(told)
+  })
+
+  it('bounds the addresses in braces, and says so', async () => {
+    const { pipelines } = await importPipeline({
+      kind: 'curl',
+      text: `curl 'https://a.example.com/${'{a,b}'.repeat(40)}'`,
+    })
+    expect(pipelines[0]?.text.match(/- name: /g)).toHaveLength(100)
+    expect(pipelines[0]?.notes.map(({ text }) => text)).toContain(
+      'of the addresses in braces, only the first 100 are taken',
+    )
+  })
+
+  it('reads a command of many words', async () => {
+    const headers = Array.from({ length: 5_000 }, (_, at) => `-H 'X-${at}: ${at}'`).join(' ')
+    const { pipelines } = await importPipeline({ kind: 'curl', text: `curl ${URL_OF_LIST} ${headers}` })
+    expect(pipelines[0]?.text).toMatch(/X-4999: "?4999/)
+  })
+
   it('refuses more lists than anybody loads at once', async () => {
     const text = Array.from({ length: 5_001 }, (_, at) => `curl https://api.example.com/v1/list${at}`).join('\n')
     await expect(importPipeline({ kind: 'curl', text })).rejects.toThrow('has more than 5000 lists')

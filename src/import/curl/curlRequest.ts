@@ -1,4 +1,5 @@
 import { ConfigError } from '../../model/errors.js'
+import { positionKind } from '../draft/address.js'
 import {
   hasVariable,
   jsonOrText,
@@ -88,9 +89,10 @@ export function curlRequests(
 ): readonly (SourceRequest | { readonly why: string; readonly line: number })[] {
   const reads: Read[] = [nothing()]
   let read = reads[0] as Read
-  const rest = [...words.slice(1)]
+  // Taken from the end: from the beginning, each takes as long as there are words.
+  const rest = words.slice(1).reverse()
   let isBehindOptions = false
-  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+  for (let word = rest.pop(); word !== undefined; word = rest.pop()) {
     if (isBehindOptions || word === '-' || !word.startsWith('-')) {
       if (word !== '') read.urls.push(word)
       continue
@@ -109,14 +111,14 @@ export function curlRequests(
   return reads.flatMap(one => requestsOf(one, line, file))
 }
 
-/** The options that a word holds: `-sSL`, `-XPOST`, `--url=…` is none of curl's, `--url …`. */
+/** The options that a word holds: `-sSL`, `-XPOST`, `--url=…` is none of curl's, `--url …`. `rest`: the words behind it, the next one last. */
 function optionsIn(word: string, rest: string[]): (readonly [string, string | undefined])[] {
   if (word.startsWith('--')) {
     const name = word.slice(2)
     // Curl itself knows no `--url=…`, but what is meant is plain.
     const [, before = '', value] = /^([\w-]+)=(.*)$/s.exec(name) ?? []
     if (LONG.has(before)) return [[before, value]]
-    return [[name, LONG.has(name.replace(/^expand-/, '')) ? rest.shift() : undefined]]
+    return [[name, LONG.has(name.replace(/^expand-/, '')) ? rest.pop() : undefined]]
   }
   const found: (readonly [string, string | undefined])[] = []
   for (let at = 1; at < word.length; at++) {
@@ -127,7 +129,7 @@ function optionsIn(word: string, rest: string[]): (readonly [string, string | un
       continue
     }
     const value = word.slice(at + 1)
-    found.push([name, value === '' ? rest.shift() : value])
+    found.push([name, value === '' ? rest.pop() : value])
     break
   }
   return found
@@ -276,33 +278,51 @@ function requestsOf(
   const isGetWithBody = method === 'GET' && data.length > 0 && !get
   if (isGetWithBody)
     read.open.push('its body is left out, because a GET has none; write `method: POST` if the API takes it so')
-  return urls
-    .flatMap(written => (read.isLiteral === true ? [written] : alternatives(written)))
-    .map(written => {
-      const open = [...new Set(read.open)]
-      const url = completed(written, get ? [...read.urlQuery, text] : read.urlQuery, read.user, open)
-      const body = get || method === 'GET' || data.length === 0 ? undefined : bodyOf(text, headers, json)
-      return { method, url, headers, body, place: { line }, answers: [], open }
-    })
+  const addresses = urls.flatMap(written => (read.isLiteral === true ? [written] : alternatives(written)))
+  if (addresses.length > MOST_ADDRESSES)
+    read.open.push(`of the addresses in braces, only the first ${MOST_ADDRESSES} are taken`)
+  return addresses.slice(0, MOST_ADDRESSES).map(written => {
+    const open = [...new Set(read.open)]
+    const url = completed(written, get ? [...read.urlQuery, text] : read.urlQuery, read, open)
+    const body = get || method === 'GET' || data.length === 0 ? undefined : bodyOf(text, headers, json)
+    return { method, url, headers, body, place: { line }, answers: [], open }
+  })
 }
 
-/** The addresses of `{a,b}`, each of which curl asks for. */
-function alternatives(url: string): string[] {
-  const [whole, before = '', list = '', after = ''] = /^([^{}]*)\{([^{}]*,[^{}]*)\}(.*)$/s.exec(url) ?? []
-  if (whole === undefined) return [url]
-  const words = list.split(',').slice(0, MOST_ALTERNATIVES)
-  return words.flatMap(word => alternatives(`${before}${word}${after}`)).slice(0, MOST_ALTERNATIVES)
+/** The addresses of `{a,b}`, each of which curl asks for. Of more than `MOST_ADDRESSES`, some. */
+function alternatives(url: string): readonly string[] {
+  let found = [url]
+  for (let isDone = false; !isDone; ) {
+    isDone = true
+    found = found
+      .flatMap(one => {
+        const words = firstList(one)
+        if (words !== undefined) isDone = false
+        return words ?? [one]
+      })
+      .slice(0, MOST_ADDRESSES + 1)
+  }
+  return found
 }
 
-const MOST_ALTERNATIVES = 100
+/** The address with each word of its first list in braces. Undefined if it has none. */
+function firstList(url: string): readonly string[] | undefined {
+  const close = url.indexOf('}')
+  const open = url.lastIndexOf('{', close)
+  if (close === -1 || open === -1) return undefined
+  const words = url.slice(open + 1, close).split(',', MOST_ADDRESSES + 1)
+  if (words.length < 2) return undefined
+  return words.map(word => `${url.slice(0, open)}${word}${url.slice(close + 1)}`)
+}
 
-function completed(written: string, queries: readonly string[], user: string | undefined, open: string[]): string {
+const MOST_ADDRESSES = 100
+
+function completed(written: string, queries: readonly string[], { user, isLiteral }: Read, open: string[]): string {
   const isBare = !/^[a-z][a-z\d+.-]*:\/\//i.test(written) && !hasVariable(written.split(/[/?]/)[0] ?? '')
   const isOwn = /^(?:localhost|127\.|\[::1\])/.test(written)
   if (isBare && !isOwn) open.push('the address names no scheme; https is assumed')
   let url = isBare ? `${isOwn ? 'http' : 'https'}://${written}` : written
-  // Curl asks for each number of a range; a list begins with the first.
-  url = url.replace(/\[(\d+)-\d+(?::\d+)?\]/g, '$1')
+  if (isLiteral !== true) url = withoutRanges(url, open)
   const query = queries.filter(text => text !== '').join('&')
   if (query !== '') url = url.replace(/(#.*)?$/s, `${url.includes('?') ? '&' : '?'}${query}$1`)
   if (user !== undefined && urlParts(url)?.user === undefined) {
@@ -310,6 +330,18 @@ function completed(written: string, queries: readonly string[], user: string | u
   }
   return url
 }
+
+/** The address with the first of each range, as in `[1-9]` or `[a-z:2]`. Of what counts pages, a list begins with the first. */
+function withoutRanges(url: string, open: string[]): string {
+  return url.replace(RANGE, (range: string, before = '', number?: string, letter?: string) => {
+    const first = number ?? letter ?? ''
+    if (positionKind([before.slice(1, -1), first], []) === undefined)
+      open.push(`curl asks for each of \`${range.slice(before.length)}\`; the file asks for the first`)
+    return `${before}${first}`
+  })
+}
+
+const RANGE = /([?&][^=&#[\]]{1,60}=)?\[(?:(\d{1,18})-\d{1,18}|([a-z])-[a-z])(?::\d{1,18})?\]/gi
 
 function bodyOf(text: string, headers: readonly Pair[], json: boolean): SourceBody {
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? ''
