@@ -42,7 +42,7 @@ const NEAR_MS = 300_000
 /** Most pages in a row with the keys of earlier pages but other values. */
 const MOST_OTHER_PAGES = 100
 
-/** Most distinct pages that are remembered, to detect repeated ones. */
+/** Distinct pages that are remembered, to detect repeated ones: so many of the last ones, and a share of those before. */
 const MOST_PAGES = 10_000
 
 export interface RepetitionKind {
@@ -60,6 +60,7 @@ export interface RepetitionKind {
 export class Repetition {
   readonly #kind: RepetitionKind
   readonly #pages = new Map<string, SeenPage>()
+  readonly #older = new OlderPages()
   readonly #keys = new KeyTable()
   /** Values of the paginator's field. Undefined: several records share one. */
   #values: KeyTable | undefined = new KeyTable()
@@ -118,13 +119,13 @@ export class Repetition {
     const name = isKeyed
       ? `keys ${count} ${keysDigest(keys)} ${first.periods}`
       : `text ${count} ${records.length} ${crc32(records)}`
-    const earlier = this.#pages.get(name)
+    const earlier = this.#pages.get(name) ?? this.#older.get(name)
     if (keys?.by === 'declared' && this.#isStale(first, keys, repeated === count)) {
       const problem = `${MOST_STALE_PAGES} pages in a row, up to page ${number}, brought only records that were there before: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
       return { circle: { problem, earlier: 1 } }
     }
     if (earlier === undefined) {
-      if (this.#pages.size >= MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value as string)
+      if (this.#pages.size >= MOST_PAGES) this.#ageOldest()
       this.#pages.set(name, { number, first })
       this.#equalPages = 0
       if (keys?.by === 'declared' && repeated > 0) {
@@ -151,6 +152,12 @@ export class Repetition {
       : ''
     const problem = `the records of page ${number} are those of page ${earlier.number}: the API seems to ignore what the paginator sends. Check the paginator's parameters; where the API repeats its last page, set max_pages, or maximum_page or maximum_offset${remedy}`
     return { doubt, circle: { problem, earlier: earlier.number } }
+  }
+
+  #ageOldest(): void {
+    const [name, page] = this.#pages.entries().next().value as [string, SeenPage]
+    this.#pages.delete(name)
+    this.#older.add(name, page)
   }
 
   /**
@@ -227,6 +234,29 @@ export class Repetition {
       else if (before !== undefined) repeated += 1
     }
     return { areDistinct, repeated }
+  }
+}
+
+/** Pages that were read long ago. Of a list of any length only a share of them is remembered, which the page decides. */
+class OlderPages {
+  readonly #pages = new Map<string, SeenPage>()
+  /** Only pages whose number has none of these bits are remembered. */
+  #left = 0
+
+  get(name: string): SeenPage | undefined {
+    return this.#pages.get(name)
+  }
+
+  add(name: string, page: SeenPage): void {
+    if (!this.#isOfShare(name)) return
+    this.#pages.set(name, page)
+    if (this.#pages.size < MOST_PAGES) return
+    this.#left = (this.#left << 1) | 1
+    for (const one of this.#pages.keys()) if (!this.#isOfShare(one)) this.#pages.delete(one)
+  }
+
+  #isOfShare(name: string): boolean {
+    return this.#left === 0 || (crc32(name) & this.#left) === 0
   }
 }
 
