@@ -79,6 +79,11 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   query: [
     ONE_FORMAT,
     {
+      options: ['json', 'csv', 'limit', 'interactive'],
+      isIdle: ({ options }) => options.parquet !== undefined,
+      why: 'belongs to rows that are printed, and --parquet writes all rows of one statement into a file; leave one of both out',
+    },
+    {
       options: ['interactive'],
       isIdle: ({ args }) => args.length > 1,
       why: 'reads statements from the standard input; leave it or the statement out',

@@ -286,6 +286,7 @@ function commands(
     .argument('[sql]', "the statement, as in 'SELECT count(*) FROM orders'; default: from the standard input")
     .option('--json', 'print one line of JSON for each row')
     .option('--csv', 'print CSV with a header')
+    .option('--parquet <file>', 'write the rows into a Parquet file instead, in place of one that is there')
     .option('--limit <rows>', 'rows to print; default: 100 in a table, otherwise all', wholeNumber)
     .option('--interactive', 'read statements one by one from the standard input')
     .action(async (file: string, sql: string | undefined, options) => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -27,7 +27,7 @@ const LOOK_EVERY_MS = 50
 
 /**
  * Starts a Restate server on 127.0.0.1, from the npm package `@restatedev/restate-server`. It sends nothing to
- * anywhere. Rejects with a ConfigError if the package is missing or the server does not start.
+ * anywhere, and ends with this process, also if that is killed. Rejects with a ConfigError if the package is missing or the server does not start.
  */
 export async function startDevServer({ folder, adminPort, cwd, clock }: DevServerOptions): Promise<DevServer> {
   const admin = `http://127.0.0.1:${adminPort}`
@@ -54,7 +54,12 @@ export async function startDevServer({ folder, adminPort, cwd, clock }: DevServe
     `bind-port = ${adminPort}`,
   ]
   await writeFile(settings, `${lines.join('\n')}\n`)
-  const child = spawn(binary, ['--config-file', settings], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('/bin/sh', ['-c', GUARD, 'sluice-dev', binary, '--config-file', settings], {
+    cwd: folder,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  // The guard may be gone before its pipe is closed.
+  child.stdin.on('error', () => {})
   let last = ''
   const keep = (text: Buffer): void => {
     last = `${last}${text}`.slice(-2_000)
@@ -72,6 +77,23 @@ export async function startDevServer({ folder, adminPort, cwd, clock }: DevServe
   }
   return { admin, close: () => ended(child) }
 }
+
+/**
+ * Runs the server, and ends it as soon as the standard input ends: the system closes that pipe also if this process is
+ * killed. There is no server for Windows, so that there is a shell. Ctrl-C reaches the guard too, which waits for its server.
+ */
+const GUARD = `
+"$@" & server=$!
+exec 3<&0
+(cat <&3 >/dev/null; kill "$server") 2>/dev/null & watch=$!
+trap : INT TERM
+while :; do
+  wait "$server"; code=$?
+  kill -0 "$server" 2>/dev/null || break
+done
+kill "$watch" 2>/dev/null
+exit "$code"
+`
 
 function serverBinary(cwd: string): string {
   try {
@@ -101,10 +123,10 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+async function ended(child: ChildProcessWithoutNullStreams): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   await new Promise(resolve => {
     child.once('exit', resolve)
-    child.kill('SIGTERM')
+    child.stdin.end()
   })
 }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ended, main, sluiceProcess } from './process.js'
 
@@ -224,6 +225,39 @@ describe('sluice query', () => {
     const refused = await sluice(['query', 'shops.yaml', sql])
     expect(refused).toMatchObject({ exitCode: 2, stdout: '' })
     expect(refused.stderr).toMatch(message)
+  })
+
+  it('writes the rows into a Parquet file, whole or not at all', async () => {
+    const out = join(folder, 'out')
+    await mkdir(out, { recursive: true })
+    const file = join(out, 'shops.parquet')
+    const sql = 'SELECT id, name, opened, rating FROM shops ORDER BY id'
+    for (const statement of [`${sql} LIMIT 1`, sql]) {
+      const written = await sluice(['query', 'shops.yaml', statement, '--parquet', 'out/shops.parquet'])
+      expect(written).toMatchObject({ exitCode: 0, stdout: '' })
+      expect(written.stderr).toMatch(/[12] rows? written into out\/shops\.parquet\./)
+    }
+    const rows = await parquetReadObjects({ file: await asyncBufferFromFile(file) })
+    expect(rows).toMatchObject([
+      { id: 1n, name: 'Äpfel, "rot"', opened: new Date('2024-02-29T12:00:00Z'), rating: 4.5 },
+      { id: 9_007_199_254_740_993n, name: 'line\nbreak', rating: null },
+    ])
+    const before = await readFile(file)
+    const failed = await sluice(['query', 'shops.yaml', 'SELECT nam FROM shops', '--parquet', 'out/shops.parquet'])
+    expect(failed).toMatchObject({ exitCode: 2 })
+    expect(await readFile(file)).toEqual(before)
+    expect(await readdir(out)).toEqual(['shops.parquet'])
+  })
+
+  it.each([
+    [['--parquet', '.'], /--parquet: "\." is a folder; name a file in it/],
+    [['--parquet', 'none/rows.parquet'], /--parquet: the folder \S*none does not exist; make it first/],
+    [['--parquet', 'rows.parquet', '--csv'], /--csv.*--parquet writes all rows of one statement into a file/],
+    [['--parquet', 'rows.parquet', '--limit', '5'], /--limit.*--parquet writes all rows/],
+  ] as const)('refuses %j before it asks', async (options, message) => {
+    const refused = await sluice(['query', 'shops.yaml', 'SELECT 1 AS one', ...options])
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(refused.stderr.replace(/\s+/g, ' ')).toMatch(message)
   })
 
   it('makes no database where there is none', async () => {

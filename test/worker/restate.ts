@@ -62,12 +62,19 @@ export interface WorkerProcess {
 }
 
 /** `sluice worker` as a process of its own. */
-export function startWorkerProcess(restate: Restate, ...args: readonly string[]): WorkerProcess {
+export function startWorkerProcess(
+  restate: Pick<Restate, 'folder' | 'admin'>,
+  ...args: readonly string[]
+): WorkerProcess {
   return startWorkerOf(main, restate, ...args)
 }
 
 /** The worker of another build. Extensions of DuckDB are passed on. */
-export function startWorkerOf(script: string, restate: Restate, ...args: readonly string[]): WorkerProcess {
+export function startWorkerOf(
+  script: string,
+  restate: Pick<Restate, 'folder' | 'admin'>,
+  ...args: readonly string[]
+): WorkerProcess {
   const { SLUICE_DUCKDB_EXTENSIONS, NODE_OPTIONS = '' } = process.env
   const child = spawn(process.execPath, [script, 'worker', ...args, '--restate', restate.admin], {
     cwd: restate.folder,

@@ -732,6 +732,20 @@ describe('what cannot work', () => {
     expect(elsewhere.stderr).toContain('is no address for a server on this machine')
   })
 
+  it('a server of --dev ends with its worker, also if that is killed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-dev-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+    await writeFile(join(folder, 'one.yaml'), 'resources: [{ name: ones, records: [{ id: 1 }] }]\n')
+    const admin = `http://127.0.0.1:${await freePort()}`
+    const started = startWorkerProcess({ folder, admin }, 'one.yaml', '--port', '0', '--dev')
+    onTestFinished(() => started.kill('SIGKILL'))
+    await started.says('Ctrl-C ends it')
+    expect((await fetch(`${admin}/health`)).ok).toBe(true)
+    await started.kill('SIGKILL')
+    await vi.waitFor(() => expect(fetch(`${admin}/health`)).rejects.toThrow(), { timeout: 60_000 })
+  })
+
   it.each([
     [
       'a server that is not there',

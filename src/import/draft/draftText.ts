@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { count } from '../../model/verdict.js'
 import { documentText, type PlacedComment } from '../documentText.js'
 import { asTemplate, authKeys, type DraftAuth, requestParams, variable } from './draftYaml.js'
 import type { PagingFinding } from './findPaging.js'
@@ -52,7 +53,9 @@ export function draftText(found: DraftFindings): string {
   }
   return documentText({
     schema,
-    head: [`Drafted by \`sluice init\` from ${found.compared} records. \`sluice plan\` says what it would ask.`],
+    head: [
+      `Drafted by \`sluice init\` from ${count(found.compared, 'record')}. \`sluice plan\` says what it would ask.`,
+    ],
     document: { name, destination, dataset: `${name}_dataset`, source: { client, resources: [resource] } },
     comments: [
       ...authComments(found),

@@ -3,6 +3,7 @@ import { processEnvironment } from '../../config/environment.js'
 import { schemaAddress } from '../../config/projectFolder.js'
 import { withEnvFile, withGivenVariable } from '../../config/secretFiles.js'
 import { DataError, RequestError } from '../../model/errors.js'
+import { count } from '../../model/verdict.js'
 import { mixedNumbers } from '../../schema/mixedNumbers.js'
 import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
 import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
@@ -120,7 +121,7 @@ function summary({ records, selector, paging, keys, mixed, cursors, moved }: Dra
   const { config, certainty, why, question } = paging
   const [key] = keys
   return [
-    `${records} records on the first page`,
+    `${count(records, 'record')} on the first page`,
     ...(moved.length === 0
       ? []
       : [`the list is read from its beginning, without ${moved.map(([name]) => name).join(', ')}`]),

@@ -2,6 +2,7 @@ import type { JsonDocument, Span } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import type { ListEnd } from '../../model/source.js'
+import { count as amountOf } from '../../model/verdict.js'
 import type { ApiPage, ApiRequest, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
 import { barePath } from '../evidence/listEvidence.js'
@@ -147,7 +148,7 @@ function contradiction(
   const total = count(hints, 'total', records + 1)
   if (total !== undefined) {
     const isSure = records > 0 && surelyTotal(hints, total.number) !== undefined
-    return { what: `"${total.path}" counts ${total.number} records`, isSure }
+    return { what: `"${total.path}" counts ${amountOf(total.number, 'record')}`, isSure }
   }
   const pages = count(hints, 'pages', 2)
   return pages === undefined ? undefined : { what: `"${pages.path}" counts ${pages.number} pages`, isSure: false }

@@ -1,11 +1,13 @@
+import { rename, rm, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { QueryError, SluiceError } from '../../../model/errors.js'
-import { queryBatches } from '../../../pipeline/look/dataset.js'
+import { ConfigError, QueryError, SluiceError } from '../../../model/errors.js'
+import { queryBatches, queryToParquet } from '../../../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
 import { type ExitCode, exitCodeOf, worstOf } from '../../failure.js'
-import { printable, printableLines } from '../../terminal/printable.js'
+import { counted, printable, printableLines } from '../../terminal/printable.js'
 import { printRows, type RowFormat, rowFormat } from '../../terminal/rowFormats.js'
-import { tell } from '../../terminal/tell.js'
+import { tell, tellDone } from '../../terminal/tell.js'
 import { type CommandContext, openPipeline, type PipelineOverrides } from '../command.js'
 import { showPipeline } from './show.js'
 
@@ -13,6 +15,8 @@ export interface QueryCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined
   readonly json?: boolean
   readonly csv?: boolean
+  /** File that gets the rows instead of the terminal. */
+  readonly parquet?: string | undefined
   /** Rows to print. Default: 100 in a table, otherwise all. */
   readonly limit?: number | undefined
   readonly interactive?: boolean
@@ -28,10 +32,14 @@ export async function queryCommand(
   options: QueryCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
+  const { parquet } = options
+  if (parquet !== undefined) await refuseTarget(parquet)
   const pipeline = await openPipeline(file, options, 'reads', context.terminal.err)
   const { input } = context
   const ask = (statement: string, signal = context.signal): Promise<undefined> =>
-    answer(pipeline, statement, rowFormat(options), options, { ...context, signal })
+    parquet === undefined
+      ? answer(pipeline, statement, rowFormat(options), options, { ...context, signal })
+      : writeRows(pipeline, statement, parquet, { ...context, signal })
   const look = (table: string | undefined): Promise<ExitCode> =>
     showPipeline(pipeline, table, { columnsOnly: true }, context)
   if (sql !== undefined) await ask(sql)
@@ -48,13 +56,48 @@ async function answer(
   { limit }: QueryCommandOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
+  refuseStatement(sql)
+  const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
+  await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
+}
+
+/** Writes a whole file or nothing: a file that is there is replaced by all of the rows. */
+async function writeRows(
+  pipeline: Pipeline,
+  sql: string,
+  path: string,
+  { terminal: { err }, signal }: CommandContext,
+): Promise<undefined> {
+  refuseStatement(sql)
+  const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
+  const target = resolve(path)
+  const part = `${target}.${process.pid}.part`
+  try {
+    const rows = await queryToParquet(place, { sql }, part, signal)
+    await rename(part, target)
+    tellDone(err, printable(`${counted(rows, 'row')} written into ${path}.`))
+  } finally {
+    await rm(part, { force: true })
+  }
+}
+
+/** Before anything is asked. */
+async function refuseTarget(path: string): Promise<void> {
+  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: '--parquet' }, message }])
+  const target = resolve(path)
+  if (path === '' || (await stat(target).catch(() => undefined))?.isDirectory() === true)
+    throw refuse(`${JSON.stringify(path)} is a folder; name a file in it`)
+  const folder = dirname(target)
+  if ((await stat(folder).catch(() => undefined))?.isDirectory() !== true)
+    throw refuse(`the folder ${folder} does not exist; make it first`)
+}
+
+function refuseStatement(sql: string): void {
   if (sql.trim() === '') throw new QueryError("there is none. Write it behind the file: sluice query FILE 'SELECT …'")
   const [, word] = LONE_WORD.exec(sql) ?? []
   if (word !== undefined) {
     throw new QueryError(`${word} is one word. For the rows of a table write SELECT * FROM ${word} LIMIT 10`)
   }
-  const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
-  await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
 }
 
 /** A name in place of a statement, as `sluice show` takes it. */
