@@ -11,6 +11,7 @@ import { DataError, type ErrorCode, RequestError, SluiceError, shortened } from 
 import type { RunEvent } from '../model/events.js'
 import type { Verdict } from '../model/receipt.js'
 import type { CursorBound } from '../pipeline/backfill/askedRange.js'
+import type { PastLoad } from '../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { RestateSdk } from './restateSdk.js'
 import { SERVICES } from './restateServer.js'
@@ -174,6 +175,10 @@ export function pipelineServices(
     for (const oldest of [...failedAttempts.keys()].slice(0, -MOST_FAILED)) failedAttempts.delete(oldest)
   }
 
+  function said(ctx: ObjectContext, warnings: readonly RunEvent[]): void {
+    for (const event of warnings) onWork({ type: 'event', job: ctx.request().id, pipeline: ctx.key, event })
+  }
+
   /** Tells once how a job ended, whatever its attempts were. An attempt that may be made again is nothing to tell of. */
   async function tellOfJob(ctx: ObjectContext, work: NotifiedWork, error?: unknown): Promise<void> {
     const job = ctx.request().id
@@ -183,8 +188,10 @@ export function pipelineServices(
       // The worker that made the last attempt knows what it read.
       const known = error === undefined ? undefined : failedAttempts.get(job)
       failedAttempts.delete(job)
-      const failed = await (known === undefined ? tellEnd(pipeline, work, error) : known())
-      for (const event of failed) onWork({ type: 'event', job, pipeline: ctx.key, event })
+      const failed = await (known === undefined
+        ? tellEnd(pipeline, { work, error, noticeId: noticeIdOf(ctx) })
+        : known())
+      said(ctx, failed)
     }
     await ctx.run('notify', tell, { maxRetryAttempts: 1 })
   }
@@ -224,7 +231,11 @@ export function pipelineServices(
             throw new sdk.TerminalError(message, { errorCode: 409 })
           }
           // How the whole ended is told by the job.
-          const part = asPart(pipeline, { only: ['incomplete', 'drift'], onFailure: () => {} })
+          const part = asPart(pipeline, {
+            only: ['incomplete', 'drift'],
+            onFailure: () => {},
+            noticeId: noticeIdOf(ctx),
+          })
           const { loads } = await part.backfill(resource, {
             ...range,
             ...listening(ctx, name),
@@ -244,14 +255,17 @@ export function pipelineServices(
     handlers: {
       run: async (ctx: ObjectContext, input: unknown): Promise<RunFacts> => {
         const { select, fullRefresh, maxPages } = parsed(runInput, input)
-        const newest = () =>
-          work(ctx, ctx.key, 'look', async () => (await newestLoad(servedBy(ctx.key).pipeline)) ?? null)
+        const newest = () => work(ctx, ctx.key, 'look', async () => factsBefore(servedBy(ctx.key).pipeline))
         const run = async (before: RunFacts | null): Promise<RunFacts> => {
           const { pipeline } = servedBy(ctx.key)
-          // The worker before may have died between its commit and its answer.
+          const noticeId = noticeIdOf(ctx)
+          // The worker before may have died between its commit and its answer. Whether it told of it, nobody knows.
           const since = await newestLoad(pipeline)
-          if (since !== undefined && since.loadId !== before?.loadId) return since
-          const attempt = asPart(pipeline, { onFailure: tell => rememberFailure(ctx.request().id, tell) })
+          if (since !== undefined && since.loadId !== before?.loadId) {
+            said(ctx, await tellEnd(pipeline, { work: 'run', load: since, noticeId }))
+            return factsOf(since.loadId, since.receipts)
+          }
+          const attempt = asPart(pipeline, { noticeId, onFailure: tell => rememberFailure(ctx.request().id, tell) })
           const { loadId, receipts } = await attempt.run({
             ...listening(ctx, ctx.key),
             ...(select !== undefined && { select }),
@@ -406,10 +420,20 @@ interface Schedule {
   readonly generation: string
 }
 
-async function newestLoad(pipeline: Pipeline): Promise<RunFacts | undefined> {
+async function newestLoad(pipeline: Pipeline): Promise<PastLoad | undefined> {
   // Another pipeline may load into the same dataset, with resources of the same names.
   const [newest] = await pipeline.dataset().history({ pipeline: pipeline.name, limit: 1 })
-  return newest === undefined ? undefined : factsOf(newest.loadId, newest.receipts)
+  return newest
+}
+
+/** Every attempt at a job tells of it by one id, so that who is told twice can see it. */
+function noticeIdOf(ctx: Context): string {
+  return `msg_${ctx.request().id}`
+}
+
+async function factsBefore(pipeline: Pipeline): Promise<RunFacts | null> {
+  const newest = await newestLoad(pipeline)
+  return newest === undefined ? null : factsOf(newest.loadId, newest.receipts)
 }
 
 function factsOf(

@@ -126,6 +126,42 @@ describe('notices of a job', () => {
     expect(hook.notices()).toMatchObject([{ work: 'run', occasions: ['success'] }])
   })
 
+  it('of a run whose worker died while it told of it come again, under one id', async () => {
+    const ids: string[] = []
+    const bodies: string[] = []
+    let reached = (): void => {}
+    const told = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const { url: hook } = await testApi(async (_, request) => {
+      ids.push(String(request.headers['webhook-id']))
+      bodies.push(await text(request))
+      // The first worker never hears that it was heard.
+      if (ids.length > 1) return { json: {} }
+      reached()
+      return await new Promise(() => {})
+    })
+    const file = await shops('told', await jsonApi(shopPage), everything(hook))
+    const port = String(await freePort())
+    const first = await worker(file, '--port', port)
+    const job = restate.sluice('submit', file, '--wait', '--json')
+    await told
+    await first.kill('SIGKILL')
+    await worker(file, '--port', port)
+    expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done', result: { records: SHOPS.length } })
+    expect(ids).toEqual([ids[0], ids[0]])
+    const [before, after] = bodies.map(body => JSON.parse(body) as Notice)
+    expect(after).toMatchObject({
+      work: 'run',
+      occasions: ['success'],
+      id: before?.id,
+      load_id: before?.load_id,
+      resources: before?.resources,
+      message: expect.stringContaining('ended after the commit'),
+    })
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+
   it('of a backfill are one, whatever its windows are', async () => {
     const hook = await receiver()
     const broken = { is: true }

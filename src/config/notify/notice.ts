@@ -1,6 +1,7 @@
 import { SluiceError, shortened } from '../../model/errors.js'
 import type { RunEvent, WarningCode } from '../../model/events.js'
 import { type Receipt, rowsOf } from '../../model/receipt.js'
+import type { PastLoad } from '../../pipeline/look/pastLoads.js'
 import { describeLockChange, type LockChange } from '../../schema/export/schemaLock.js'
 import type { Occasion } from './occasions.js'
 
@@ -47,6 +48,8 @@ export interface NoticedResource {
   readonly reasons: readonly string[]
 }
 
+const REMEMBERED = 'its process ended after the commit, so warnings and changes of the schema are not in this notice'
+
 /** Most entries of each list in a notice, and most characters of each text. */
 const MOST_ENTRIES = 50
 const LONGEST_TEXT = 2_000
@@ -72,6 +75,16 @@ export class Hearing {
   #isDrift = false
   #started: Extract<RunEvent, { readonly type: 'run_started' }> | undefined
   #loadId: string | undefined
+  #isRemembered = false
+
+  /** What a load left at the destination, where the events of its run are gone. */
+  static of({ loadId, receipts }: Pick<PastLoad, 'loadId' | 'receipts'>): Hearing {
+    const hearing = new Hearing()
+    hearing.#loadId = loadId
+    hearing.#isRemembered = true
+    for (const receipt of receipts) hearing.#hearReceipt(receipt)
+    return hearing
+  }
 
   hear(event: RunEvent): void {
     switch (event.type) {
@@ -134,10 +147,8 @@ export class Hearing {
       ...(late === undefined ? [] : [lateText(late)]),
       ...this.#driftText(receipts),
     ]
-    const message = shortened(
-      `${pipeline}: ${oneLine((told.length === 0 ? [`the ${work} succeeded`] : told).join('; '))}`,
-      LONGEST_TEXT,
-    )
+    const all = [...(told.length === 0 ? [`the ${work} succeeded`] : told), ...(this.#isRemembered ? [REMEMBERED] : [])]
+    const message = shortened(`${pipeline}: ${oneLine(all.join('; '))}`, LONGEST_TEXT)
     return {
       version: 1,
       ...about,

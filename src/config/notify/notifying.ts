@@ -19,7 +19,7 @@ import { processEnvironment } from '../environment.js'
 import type { NotifiedWork } from './notice.js'
 import type { Notification, NotifyOptions, Receiver, Settings } from './notification.js'
 import { LONGEST_NOTIFYING_SECONDS, OCCASIONS } from './occasions.js'
-import type { Telling, Told, ToldPart, WorkOptions } from './toldWork.js'
+import type { Telling, Told, ToldPart, WorkEnd, WorkOptions } from './toldWork.js'
 
 const duration = optionKind(
   'an ISO 8601 duration, as in PT2H',
@@ -108,12 +108,14 @@ export function asPart(told: Pipeline, part: ToldPart): Pipeline {
   return telling === undefined ? told : tellingPipeline(telling, part)
 }
 
-/** Tells everybody who is told of a pipeline's work how some of it ended. Gives the notifications that failed. */
-export async function tellEnd(told: Pipeline, work: NotifiedWork, error?: unknown): Promise<readonly RunWarning[]> {
+/**
+ * Tells everybody who is told of a pipeline's work how some of it ended. Gives the notifications that failed.
+ */
+export async function tellEnd(told: Pipeline, end: Omit<WorkEnd, 'hearing'>): Promise<readonly RunWarning[]> {
   const telling = tellings.get(told)
   if (telling === undefined) return []
   const { toldEnd } = await import('./toldWork.js')
-  return await toldEnd(telling, { work, error })
+  return await toldEnd(telling, end)
 }
 
 /** {@link notifying} without checks. */

@@ -5,6 +5,7 @@ import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { type Scrubber, scrubbed } from '../../model/secrets/scrubber.js'
 import { Secret } from '../../model/secrets/secret.js'
 import { systemClock } from '../../pipeline/clock.js'
+import type { PastLoad } from '../../pipeline/look/pastLoads.js'
 import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { RunWarning } from '../../pipeline/setup.js'
 import { proxySettings } from '../environment.js'
@@ -38,6 +39,8 @@ export interface ToldPart {
   readonly only?: readonly Occasion[] | undefined
   /** Hears how to tell of a failure, in place of the receivers: another attempt may succeed. */
   readonly onFailure?: ((tell: Tell) => void) | undefined
+  /** Of its notices. The same one where some work may be told of again. Default: a new one for each time. */
+  readonly noticeId?: string | undefined
 }
 
 /** Tells every receiver, and gives what went wrong with that. */
@@ -60,7 +63,7 @@ export async function toldWork<Result>(
 ): Promise<Told<Result>> {
   const hearing = new Hearing()
   const { onEvent, signal } = asked
-  const conclude = (error?: unknown) => toldEnd(telling, { work, hearing, error, signal, only: part.only })
+  const conclude = (error?: unknown) => toldEnd(telling, { ...part, work, hearing, error, signal })
   const listen = (event: RunEvent): void => {
     hearing.hear(event)
     onEvent?.(event)
@@ -72,7 +75,8 @@ export async function toldWork<Result>(
     // Who stopped the work knows.
     if (error instanceof AbortError) throw error
     // An attempt that ended has no signal any more.
-    if (part.onFailure !== undefined) part.onFailure(() => toldEnd(telling, { work, hearing, error }))
+    if (part.onFailure !== undefined)
+      part.onFailure(() => toldEnd(telling, { work, hearing, error, noticeId: part.noticeId }))
     else for (const warning of await conclude(error)) onEvent?.(warning)
     throw error
   }
@@ -81,21 +85,30 @@ export async function toldWork<Result>(
   return { result, failed }
 }
 
-interface WorkEnd {
+export interface WorkEnd extends Pick<ToldPart, 'only' | 'noticeId'> {
   readonly work: NotifiedWork
   readonly hearing?: Hearing
+  /** What it committed, where nothing else is known of it. */
+  readonly load?: PastLoad | undefined
   /** Why it failed. */
   readonly error?: unknown
   readonly signal?: AbortSignal | undefined
-  readonly only?: readonly Occasion[] | undefined
 }
 
 /** Tells the receivers how some work ended. Gives the notifications that failed. */
 export async function toldEnd(
   { made, receivers, settings }: Telling,
-  { hearing = new Hearing(), work, error, signal, only }: WorkEnd,
+  {
+    load,
+    hearing = load === undefined ? new Hearing() : Hearing.of(load),
+    work,
+    error,
+    signal,
+    only,
+    noticeId,
+  }: WorkEnd,
 ): Promise<readonly RunWarning[]> {
-  const about = aboutNow(made, work)
+  const about = aboutNow(made, work, noticeId)
   const scrubber = scrubberOf(made)
   const failures = await Promise.all(
     receivers.map((one, index) => {
@@ -115,9 +128,13 @@ export async function toldEnd(
   })
 }
 
-function aboutNow(made: Pipeline, work: NotifiedWork): Omit<NoticeAbout, 'occasions'> {
+function aboutNow(
+  made: Pipeline,
+  work: NotifiedWork,
+  id = `msg_${nodeCrypto().randomUUID()}`,
+): Omit<NoticeAbout, 'occasions'> {
   return {
-    id: `msg_${nodeCrypto().randomUUID()}`,
+    id,
     time: new Date(systemClock.now()).toISOString(),
     work,
     pipeline: made.name,
