@@ -94,6 +94,34 @@ const CASES: readonly Case[] = [
     hidden: ['s3cret'],
   },
   {
+    title: 'a key of AWS',
+    line: `curl ${URL_OF_LIST} --aws-sigv4 aws:amz:eu-central-1:execute-api -u AKID:s3cret`,
+    client: {
+      auth: {
+        type: 'aws_sigv4',
+        access_key_id: '${secrets.access_key_id}',
+        secret_access_key: '${secrets.secret_access_key}',
+        region: 'eu-central-1',
+        service: 'execute-api',
+      },
+    },
+    hidden: ['s3cret', 'AKID'],
+  },
+  {
+    title: 'a key of AWS for the host',
+    line: `curl https://abc.execute-api.eu-west-1.amazonaws.com/v1/orders --aws-sigv4 aws:amz -u "$ID:$KEY"`,
+    client: {
+      base_url: 'https://abc.execute-api.eu-west-1.amazonaws.com/v1',
+      auth: { type: 'aws_sigv4', region: 'eu-west-1' },
+    },
+  },
+  {
+    title: 'a password that is not sent as it is',
+    line: `curl --digest -u ann:s3cret ${URL_OF_LIST}`,
+    client: { base_url: 'https://api.example.com/v1' },
+    hidden: ['s3cret', 'ann', 'http_basic'],
+  },
+  {
     title: 'a user in the address',
     line: `curl https://ann:s3%40cret@api.example.com/v1/orders`,
     client: { base_url: 'https://api.example.com/v1', auth: { type: 'http_basic' } },

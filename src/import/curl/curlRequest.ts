@@ -1,6 +1,7 @@
 import { ConfigError } from '../../model/errors.js'
 import { positionKind } from '../draft/address.js'
 import {
+  type AwsKey,
   hasVariable,
   jsonOrText,
   type Pair,
@@ -70,6 +71,10 @@ interface Read {
   get: boolean
   head: boolean
   user?: string
+  /** As `--aws-sigv4` takes it: `aws:amz:REGION:SERVICE`. */
+  aws?: string
+  /** Its user is none that may be sent as it is. */
+  hasOtherAuth?: boolean
   bearer?: string
   cookies: string[]
   open: string[]
@@ -199,13 +204,14 @@ function apply(read: Read, name: string, value: string): void {
       read.open.push('options come from a file (-K), which is not read')
       return
     case 'aws-sigv4':
-      read.open.push('requests are signed for AWS: write `auth: { type: aws_sigv4, … }`')
+      read.aws = value
       return
     case 'digest':
     case 'ntlm':
     case 'negotiate':
     case 'anyauth':
-      read.open.push(`--${name} is no authentication that a document has`)
+      read.hasOtherAuth = true
+      read.open.push(`--${name} is no authentication that a document has: its user name and password are left out`)
       return
     case 'cert':
     case 'key':
@@ -285,8 +291,18 @@ function requestsOf(
     const open = [...new Set(read.open)]
     const url = completed(written, get ? [...read.urlQuery, text] : read.urlQuery, read, open)
     const body = get || method === 'GET' || data.length === 0 ? undefined : bodyOf(text, headers, json)
-    return { method, url, headers, body, place: { line }, answers: [], open }
+    const awsKey = read.aws === undefined ? undefined : awsKeyOf(read.aws, read.user, url)
+    return { method, url, headers, body, ...(awsKey && { awsKey }), place: { line }, answers: [], open }
   })
+}
+
+/** Where region or service is not given, the host names both: `ID.execute-api.eu-west-1.amazonaws.com`. */
+function awsKeyOf(given: string, user = '', url: string): AwsKey {
+  const [, , region, service] = given.split(':')
+  const [, hostService, hostRegion] =
+    /[/.]([\w-]+)\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com/.exec(urlParts(url)?.origin ?? '') ?? []
+  const [, id = '', secret = ''] = /^([^:]*)(?::(.*))?$/s.exec(user) ?? []
+  return { id, secret, region: region || hostRegion, service: service || hostService }
 }
 
 /** The addresses of `{a,b}`, each of which curl asks for. Of more than `MOST_ADDRESSES`, some. */
@@ -317,7 +333,12 @@ function firstList(url: string): readonly string[] | undefined {
 
 const MOST_ADDRESSES = 100
 
-function completed(written: string, queries: readonly string[], { user, isLiteral }: Read, open: string[]): string {
+function completed(
+  written: string,
+  queries: readonly string[],
+  { user, aws, hasOtherAuth, isLiteral }: Read,
+  open: string[],
+): string {
   const isBare = !/^[a-z][a-z\d+.-]*:\/\//i.test(written) && !hasVariable(written.split(/[/?]/)[0] ?? '')
   const isOwn = /^(?:localhost|127\.|\[::1\])/.test(written)
   if (isBare && !isOwn) open.push('the address names no scheme; https is assumed')
@@ -325,7 +346,8 @@ function completed(written: string, queries: readonly string[], { user, isLitera
   if (isLiteral !== true) url = withoutRanges(url, open)
   const query = queries.filter(text => text !== '').join('&')
   if (query !== '') url = url.replace(/(#.*)?$/s, `${url.includes('?') ? '&' : '?'}${query}$1`)
-  if (user !== undefined && urlParts(url)?.user === undefined) {
+  const isSentAsItIs = aws === undefined && hasOtherAuth !== true
+  if (isSentAsItIs && user !== undefined && urlParts(url)?.user === undefined) {
     url = url.replace('://', () => `://${encodedText(user)}@`)
   }
   return url

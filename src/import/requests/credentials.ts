@@ -2,7 +2,14 @@ import { isSecretName } from '../../rest/http/redact.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { ImportedSecret } from '../imported.js'
 import { nameFrom } from '../pipelineName.js'
-import { hasVariable, type Pair, replacingVariables, type SourceRequest } from './sourceRequest.js'
+import {
+  type AwsKey,
+  hasVariable,
+  type Pair,
+  replacingVariables,
+  type SourceRequest,
+  variableMark,
+} from './sourceRequest.js'
 
 /** The secrets of a source by their values, which leave this file only as references. */
 export class SecretNames {
@@ -99,6 +106,10 @@ export function credentialsOf(
   const headers: Record<string, string> = {}
   const taken: string[] = []
   const cookies: string[] = []
+  if (request.awsKey !== undefined) {
+    auth = signedForAws(request.awsKey, secrets)
+    taken.push('the key that signs for AWS')
+  }
   if (auth === undefined && user !== undefined && user !== '') {
     auth = basic(user, secrets)
     taken.push('the user name and the password of the address')
@@ -181,5 +192,20 @@ function basic(user: string, secrets: SecretNames): Readonly<Record<string, unkn
     type: 'http_basic',
     username: name === '' ? '' : secrets.text(name, 'username', 'user name'),
     password: password === '' ? '' : secrets.text(password, 'password', 'password'),
+  }
+}
+
+function signedForAws(
+  { id, secret, region, service }: AwsKey,
+  secrets: SecretNames,
+): Readonly<Record<string, unknown>> {
+  const text = (value: string, name: string, what: string): string =>
+    secrets.text(value || variableMark(name), name, what)
+  return {
+    type: 'aws_sigv4',
+    access_key_id: text(id, 'access_key_id', 'id of the AWS key'),
+    secret_access_key: text(secret, 'secret_access_key', 'AWS key'),
+    region: region ?? '${env.AWS_REGION}',
+    ...(service !== undefined && { service }),
   }
 }

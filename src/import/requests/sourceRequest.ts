@@ -28,6 +28,14 @@ export interface SourceAnswer {
 }
 
 /** One request that a source holds. Variables in its texts are marked (`variable`). */
+/** A key of AWS, and what it signs for. Empty texts are not in the source. */
+export interface AwsKey {
+  readonly id: string
+  readonly secret: string
+  readonly region: string | undefined
+  readonly service: string | undefined
+}
+
 export interface SourceRequest {
   /** Name that the source has for it. */
   readonly name?: string | undefined
@@ -38,6 +46,8 @@ export interface SourceRequest {
   readonly body?: SourceBody | undefined
   /** An `auth` block of the document, its secrets as references. It replaces what the headers say. */
   readonly auth?: Readonly<Record<string, unknown>> | null | undefined
+  /** What signs it as AWS does. */
+  readonly awsKey?: AwsKey | undefined
   readonly place: SourcePlace
   readonly answers: readonly SourceAnswer[]
   /** What the source says of it that the document cannot. */
