@@ -770,7 +770,8 @@ describe('what cannot work', () => {
 
   it('a server of --dev ends with its worker, also if that is killed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-dev-'))
-    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    // The server writes on for a moment after it has closed its port.
+    onTestFinished(() => vi.waitFor(() => rm(folder, { recursive: true, force: true }), { timeout: 60_000 }))
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
     await writeFile(join(folder, 'one.yaml'), 'resources: [{ name: ones, records: [{ id: 1 }] }]\n')
     const admin = `http://127.0.0.1:${await freePort()}`
