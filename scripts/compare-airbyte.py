@@ -846,6 +846,11 @@ def numbers_in(template):
 
 
 def without(node, gone, keys=()):
+    """A body without these places, with the moment of the run as in a query."""
+    if isinstance(node, list):
+        return [without(value, gone, keys) for value in node]
+    if isinstance(node, str):
+        return MOMENT.sub(r"\1", node)
     if not isinstance(node, dict):
         return node
     return {
