@@ -86,7 +86,7 @@ describe('occasions', () => {
       { primary_key: 'id', write_disposition: 'merge' },
       {},
       ['drift'],
-      /^orders: orders: 12 rows of orders .* gone: orders__lines \(12 rows\)\./,
+      /^orders: 12 rows of orders .* gone: orders__lines \(12 rows\)\./,
     ],
     ['drift', [ONE, { json: [{ id: 1, coupon: 'x' }] }], {}, {}, ['drift'], /schema changed: .*new orders\.coupon/],
     ['drift', [ONE, { json: [{ id: 'x' }] }], {}, {}, ['drift'], /schema changed: .*orders\.id__v_text/],

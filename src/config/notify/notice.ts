@@ -148,7 +148,9 @@ export class Hearing {
       ...this.#driftText(receipts),
     ]
     const all = [...(told.length === 0 ? [`the ${work} succeeded`] : told), ...(this.#isRemembered ? [REMEMBERED] : [])]
-    const message = shortened(`${pipeline}: ${oneLine(all.join('; '))}`, LONGEST_TEXT)
+    const start = `${pipeline}: `
+    const text = all.map(part => withoutStart(part, start)).join('; ')
+    const message = shortened(`${start}${oneLine(text)}`, LONGEST_TEXT)
     return {
       version: 1,
       ...about,
@@ -214,6 +216,11 @@ function noticed(receipt: Receipt): NoticedResource {
     discarded_values: discardedValues,
     reasons: reasons.slice(0, 5).map(reason => shortened(reason, LONGEST_TEXT)),
   }
+}
+
+/** A resource may be called as its pipeline. */
+function withoutStart(text: string, start: string): string {
+  return text.startsWith(start) ? text.slice(start.length) : text
 }
 
 function rank({ verdict }: Receipt): number {
