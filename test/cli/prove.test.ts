@@ -273,6 +273,23 @@ test('what an import says of an absent key goes away with the key', async () => 
   expect(text).not.toMatch(/Assumed: (?:the first answer|nothing in the source)/)
 })
 
+test('what an import assumes of a key goes when the API has proven it', async () => {
+  const { file, api, command } = await project(provenApi({ way: 'offset' }), () => '')
+  await rm(file)
+  await command('import', 'curl', `curl '${api.origin}/things?offset=0&limit=5'`, '--out', file)
+  const before = await readFile(file, 'utf8')
+  expect(before).toContain('Assumed: `offset` of the address counts records')
+  expect(before).toContain('Assumed: a run replaces the table')
+  const { exitCode, printed } = await command('prove', file, '--write')
+  expect(exitCode, printed).toBe(0)
+  const after = await readFile(file, 'utf8')
+  expect(after).toContain('primary_key: id')
+  expect(after).not.toContain('Assumed')
+  expect(after).toContain('# Imported by `sluice import`')
+  // The proof is still about this file.
+  expect((await command('plan', file)).printed).toContain('proven on')
+})
+
 test('records that are all alike compare no pages', async () => {
   const { file, command } = await project(
     url => ({ json: { items: provenRecords(url).map(() => ({ name: 'x' })), total: 25 } }),

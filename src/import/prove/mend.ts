@@ -30,6 +30,35 @@ export function mended(text: string, changes: Changes): string {
   return document.toString({ lineWidth: 0 })
 }
 
+/** The text of a YAML file without the doubts of an import about keys that are proven. Everything else stays as it is. */
+export function withoutDoubts(text: string, proven: readonly string[]): string {
+  const document = parseDocument(text, { keepSourceTokens: true })
+  const root = isMap(document.contents) && document.has('source') ? ['source'] : []
+  // Without a key that it can merge by, a run replaces the table.
+  const doubted = proven.flatMap(path =>
+    path.endsWith('.primary_key') ? [path, path.replace(/primary_key$/, 'write_disposition')] : [path],
+  )
+  let hasDoubts = false
+  const without = (comment: string | null = null): string | null => {
+    const lines = comment?.split('\n') ?? []
+    const kept = lines.filter(line => !line.startsWith(' Assumed: '))
+    if (kept.length === lines.length) return comment
+    hasDoubts = true
+    return kept.join('\n') || null
+  }
+  for (const path of doubted) {
+    const keys = [...root, ...pathKeys(path)]
+    const map = document.getIn(keys.slice(0, -1), true)
+    if (!isMap(map)) continue
+    const at = map.items.findIndex(({ key }) => isScalar(key) && key.value === keys.at(-1))
+    const key = map.items[at]?.key
+    if (isScalar(key)) key.commentBefore = without(key.commentBefore)
+    // What stands above the first key belongs to the map.
+    if (at === 0) map.commentBefore = without(map.commentBefore)
+  }
+  return hasDoubts ? document.toString({ lineWidth: 0 }) : text
+}
+
 /** Takes away the comment of an import or a draft that a key is absent or unknown. */
 function forget(document: Document, above: readonly (string | number)[], text: string): void {
   const map = document.getIn(above, true)

@@ -58,7 +58,10 @@ export async function proveCommand(
     }
     path = await keepProofs(file, [...proofs.values()])
     const findings = [...proofs.values()].flatMap(proof => proof.resources.flatMap(resource => resource.findings))
-    if (round > MOST_ROUNDS || !(await mend(file, findings, options, context))) break
+    if (round > MOST_ROUNDS || !(await mend(file, findings, options, context))) {
+      if (options.write === true) await settleDoubts(file, findings)
+      break
+    }
   }
   if (options.json === true) for (const proof of proofs.values()) out.line(stringifyJson(proof))
   tell(err, printable(`${path} is written`))
@@ -127,6 +130,17 @@ async function mend(
   }
   tell(err, printable(`${file} is fixed: ${Object.keys(changes).join(', ')}. Proving it again:`))
   return true
+}
+
+/** A doubt that an import wrote beside a key goes when the key is proven. */
+async function settleDoubts(file: string, findings: readonly Finding[]): Promise<void> {
+  if (!/\.ya?ml$/i.test(file)) return
+  const { readText } = await import('../../../config/documentFile.js')
+  const { withoutDoubts } = await import('../../../import/prove/mend.js')
+  const proven = findings.filter(({ status }) => status === 'proven').map(({ key }) => key)
+  const before = await readText(file)
+  const after = withoutDoubts(before, proven)
+  if (after !== before) await writeWhole(file, after)
 }
 
 /** Lines about the proofs beside a file, for what describes it: one for each resource of this pipeline. */
