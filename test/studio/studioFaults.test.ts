@@ -236,13 +236,16 @@ export default pipeline({ name: ${JSON.stringify(image.replaceAll('/', ''))}, so
   },
 )
 
+/** Widths of a desk and of a phone. */
+const SCREENS = [1280, 390]
+
 describe.skipIf(!hasBrowser())('without a mouse', { timeout: 400_000 }, () => {
-  it('everything is reached, shows that it is, and gives the focus back', async () => {
+  it.each(SCREENS)('everything is reached, shows that it is, and gives the focus back, at %s pixels', async width => {
     const shops = await shopsApi()
     const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
     const { id } = await onlyPipeline(studio)
     await runToEnd(studio, id)
-    const { page, problems } = await openPage(studio.address)
+    const { page, problems } = await openPage(studio.address, { viewport: { width, height: 900 } })
     await page.getByText('complete').waitFor()
     await tabTo(page, 'shops')
     await page.keyboard.press('Enter')
@@ -294,7 +297,29 @@ describe.skipIf(!hasBrowser())('without a mouse', { timeout: 400_000 }, () => {
     expect(problems).toEqual([])
   })
 
-  it('the windows of a backfill can be read, one by one', async () => {
+  it('two loads are seen side by side', async () => {
+    const shops = await shopsApi()
+    const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
+    const { id } = await onlyPipeline(studio)
+    await runToEnd(studio, id)
+    await runToEnd(studio, id)
+    const { page, problems } = await openPage(studio.address)
+    await page.getByText('complete').first().waitFor()
+    await page.goto(`${studio.origin}/#/p/${id}/loads`)
+    const receipts = page.getByRole('heading', { name: /^Receipts of load / })
+    await receipts.first().waitFor()
+    expect(await receipts.count()).toBe(1)
+    await page.getByRole('checkbox').first().focus()
+    await page.keyboard.press('Space')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Space')
+    await settled(() => receipts.count()).toBe(2)
+    const [left, right] = await Promise.all([receipts.first().boundingBox(), receipts.last().boundingBox()])
+    expect([left?.y === right?.y, (left?.x ?? 0) < (right?.x ?? 0)]).toEqual([true, true])
+    expect(problems).toEqual([])
+  })
+
+  it.each(SCREENS)('the windows of a backfill can be read, one by one, at %s pixels', async width => {
     const shops = await shopsApi()
     const incremental =
       '{ cursor_path: id, initial_value: 0, end_value: 250, start_param: from, end_param: to, window: { step: 100 } }'
@@ -304,7 +329,7 @@ describe.skipIf(!hasBrowser())('without a mouse', { timeout: 400_000 }, () => {
     )
     const studio = await openStudio({ 'shops.yaml': text })
     const { id } = await onlyPipeline(studio)
-    const { page, problems } = await openPage(studio.address)
+    const { page, problems } = await openPage(studio.address, { viewport: { width, height: 900 } })
     await page.getByText('Nothing was loaded yet.').waitFor()
     await page.goto(`${studio.origin}/#/p/${id}/run`)
     await page.getByRole('img', { name: '3 windows of shops' }).waitFor()
