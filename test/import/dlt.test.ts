@@ -77,6 +77,8 @@ describe('a script of dlt', () => {
     ['sorted({"b": 1, "a": 2}.items())[0][0]', '', 'a'],
     ['f"{list(range(2023, 2026))[-1]:06d}"', '', '002025'],
     ['"%s/%d%%" % ("x", 3)', '', 'x/3%'],
+    ['os.path.join("a/", "b", os.environ["SHOP"], "c")', 'import os', 'a/b/${env.SHOP}/c'],
+    ['os.path.join("a", "/b", "c")', 'import os', '/b/c'],
   ]
   it.each(expressions)('reads %s', async (expression, before, expected) => {
     const config = `{"client": {"base_url": "https://a.example.com", "headers": {"X-Shop": ${expression}}}, "resources": ["orders"]}`

@@ -45,9 +45,22 @@ export function builtIn(written: string, { positional, named, call }: Call): Pyt
       return isList(first) ? first.map((item, index) => [index, item]) : undefined
     case 'SecretStr':
       return first
+    case 'os.path.join':
+    case 'posixpath.join':
+      return joinedPath(positional)
     default:
       return undefined
   }
+}
+
+/** As on a system whose paths have slashes: a part that begins with one takes the place of all before it. */
+function joinedPath(parts: readonly PythonValue[]): string | undefined {
+  if (!parts.every(part => typeof part === 'string')) return undefined
+  const joined = (parts as readonly string[]).reduce((path, part) => {
+    if (part.startsWith('/') || path === '') return part
+    return path.endsWith('/') ? `${path}${part}` : `${path}/${part}`
+  })
+  return joined.length <= LONGEST_TEXT ? joined : undefined
 }
 
 /** Texts or numbers in their order, and pairs such as those of `items()` by their first part. */
