@@ -29,8 +29,26 @@ export async function problemsOf(text: string, path: string, cwd: string): Promi
   }
 }
 
+/** The last save of each file of this process, by its path. */
+const saving = new Map<string, Promise<unknown>>()
+
 /** Writes the file, whole. Throws a ConfigError if somebody else changed it since it was read, or if it is no pipeline. */
 export async function saveDocumentText(
+  ...[path, file, saved, cwd]: Parameters<typeof savedText>
+): Promise<DocumentText> {
+  // Of two saves at once, the second one sees what the first one wrote.
+  const before = saving.get(path) ?? Promise.resolve()
+  const save = before.then(() => savedText(path, file, saved, cwd))
+  const ended = save.catch(() => {})
+  saving.set(path, ended)
+  try {
+    return await save
+  } finally {
+    if (saving.get(path) === ended) saving.delete(path)
+  }
+}
+
+async function savedText(
   path: string,
   file: string,
   { text, version }: DocumentSaved,

@@ -108,6 +108,12 @@ const CASES: readonly Case[] = [
     hidden: ['s3cret', 'AKID'],
   },
   {
+    title: 'temporary credentials of AWS',
+    line: `curl ${URL_OF_LIST} --aws-sigv4 aws:amz:eu-central-1:s3 -u AKID:s3cret -H 'X-Amz-Security-Token: t0ken'`,
+    client: { auth: { type: 'aws_sigv4', session_token: '${secrets.session_token}', service: 's3' } },
+    hidden: ['s3cret', 'AKID', 't0ken', 'X-Amz'],
+  },
+  {
     title: 'a key of AWS for the host',
     line: `curl https://abc.execute-api.eu-west-1.amazonaws.com/v1/orders --aws-sigv4 aws:amz -u "$ID:$KEY"`,
     client: {

@@ -49,6 +49,29 @@ test('pages are not said to begin with 0 where page 0 is the last one', async ()
   expect(finding('paginator')).toMatchObject({ status: 'wrong', write: expect.anything() })
 })
 
+test.each<[string, object, (position: number, size: number) => object, object]>([
+  ['pages that is always one', { path: 'p' }, () => ({ pages: 1 }), page({ total_path: 'pages' })],
+  [
+    'records that is the size of a page',
+    { path: 'o' },
+    (_, size) => ({ total: size }),
+    offset({ total_path: 'total' }),
+  ],
+  ['records so far', { path: 'o' }, (at, size) => ({ total: at + size }), offset({ total_path: 'total' })],
+])('a number of %s is not proven by a second page that it denies', async (_what, endpoint, told, paginator) => {
+  const finding = await findingsOf(
+    url => {
+      const size = number(url, 'limit', 5)
+      const at = url.searchParams.has('page') ? (number(url, 'page', 1) - 1) * size : number(url, 'offset', 0)
+      const items = slice(at, size)
+      return { json: { ...told(at, items.length), items } }
+    },
+    { ...endpoint, paginator },
+  )
+  expect(finding('total_path')).toMatchObject({ status: 'wrong', write: expect.anything() })
+  expect(finding('paginator')).toMatchObject({ status: 'proven' })
+})
+
 test.each([
   ['a count of the records of a page', { count: 5 }],
   ['a total of the page', { total: 5 }],

@@ -409,6 +409,19 @@ it('checks a document as it is written, and saves it on demand', async () => {
   })
 })
 
+it('loses neither of two texts that are saved at once', async () => {
+  const text = shopsDocument('http://127.0.0.1:1')
+  const studio = await openStudio({ 'shops.yaml': text })
+  const { id } = await onlyPipeline(studio)
+  const of = `/api/pipelines/${id}/document`
+  const { version } = (await studio.ask(of)).json as { version: string }
+  const texts = ['left', 'right'].map(side => `${text}# ${side}\n`)
+  const saved = await Promise.all(texts.map(one => studio.ask(of, { method: 'PUT', body: { text: one, version } })))
+  expect(saved.map(({ status }) => status).toSorted()).toEqual([200, 400])
+  const kept = texts[saved.findIndex(({ status }) => status === 200)]
+  expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(kept)
+})
+
 it('sees a secret that was missing, though the file is the same', async () => {
   const text = `${shopsDocument('http://127.0.0.1:1')}destination: \${secrets.database}\n`
   const studio = await openStudio({ 'shops.yaml': text })

@@ -378,7 +378,12 @@ async function judgeEnds(listing: Listing, counter: Counter, page2: Sight | unde
       counter.counts === 'records' &&
       atLast.kind === 'page' &&
       (atLast === first ? total < first.count : atLast.count > 1)
-    if (goesOn || (beyond.kind === 'page' && beyond.count > 0 && known === false)) totalIs = 'small'
+    if (
+      goesOn ||
+      isOutrun(listing, counter, page2, total) ||
+      (beyond.kind === 'page' && beyond.count > 0 && known === false)
+    )
+      totalIs = 'small'
     else if ((atLast.kind === 'page' && atLast.count === 0) || (atLast.kind === 'refused' && !atLast.isFinal))
       totalIs = 'large'
     else if (isBehind && isThere) totalIs = 'right'
@@ -406,6 +411,12 @@ async function judgeEnds(listing: Listing, counter: Counter, page2: Sight | unde
       : undefined
   judgeFlag(listing, declared, { page2, third, beyond })
   judgeEmptyEnd(listing, counter, { beyond, totalIs })
+}
+
+/** Whether the first two pages have more than the total says. What is behind such a total is known, for it is on page 2. */
+function isOutrun(listing: Listing, { counts }: Counter, page2: Sight | undefined, total: number): boolean {
+  if (page2 === undefined || page2.count === 0 || listing.like(listing.first, page2).shared > 0) return false
+  return counts === 'pages' ? total < 2 : total < listing.first.count + page2.count
 }
 
 function knownAmong(listing: Listing, last: Outcome, beyond: Sight): boolean {

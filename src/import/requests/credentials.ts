@@ -107,7 +107,8 @@ export function credentialsOf(
   const taken: string[] = []
   const cookies: string[] = []
   if (request.awsKey !== undefined) {
-    auth = signedForAws(request.awsKey, secrets)
+    const [, token] = request.headers.find(([name]) => name.toLowerCase() === AWS_TOKEN) ?? []
+    auth = signedForAws(request.awsKey, token, secrets)
     taken.push('the key that signs for AWS')
   }
   if (auth === undefined && user !== undefined && user !== '') {
@@ -116,7 +117,7 @@ export function credentialsOf(
   }
   for (const [written, value] of request.headers) {
     const name = written.toLowerCase()
-    if (NOISE.test(name) || value === '') continue
+    if (NOISE.test(name) || value === '' || (request.awsKey !== undefined && name === AWS_TOKEN)) continue
     if (name === 'cookie') {
       for (const part of value.split(';')) cookies.push(part.split('=')[0]?.trim() ?? '')
       if (!keepsCookies) continue
@@ -195,8 +196,12 @@ function basic(user: string, secrets: SecretNames): Readonly<Record<string, unkn
   }
 }
 
+/** The header of temporary credentials, which is signed with the request. */
+const AWS_TOKEN = 'x-amz-security-token'
+
 function signedForAws(
   { id, secret, region, service }: AwsKey,
+  token: string | undefined,
   secrets: SecretNames,
 ): Readonly<Record<string, unknown>> {
   const text = (value: string, name: string, what: string): string =>
@@ -205,6 +210,7 @@ function signedForAws(
     type: 'aws_sigv4',
     access_key_id: text(id, 'access_key_id', 'id of the AWS key'),
     secret_access_key: text(secret, 'secret_access_key', 'AWS key'),
+    ...(token !== undefined && { session_token: text(token, 'session_token', 'session token of AWS') }),
     region: region ?? '${env.AWS_REGION}',
     ...(service !== undefined && { service }),
   }
