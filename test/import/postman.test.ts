@@ -136,6 +136,19 @@ describe('a Postman collection', () => {
     expect(JSON.stringify(pipelines)).not.toContain('s3cret')
   })
 
+  it('takes numbers and flags for values of variables', async () => {
+    const raw = `${API}/v{{version}}/orders?size={{size}}&active={{active}}`
+    const variable = [
+      { key: 'version', value: 2 },
+      { key: 'size', value: 5 },
+      { key: 'active', value: true },
+    ]
+    const text = collection([{ name: 'orders', request: { url: { raw } } }], { variable })
+    const { data } = await imported({ kind: 'postman', text })
+    expect(data.source.client.base_url).toBe(`${API}/v2`)
+    expect(resources(data)[0].endpoint).toMatchObject({ path: 'orders', params: { active: 'true' } })
+  })
+
   it('takes variables of bodies as variables, and leaves out secret ones', async () => {
     const search = (raw: string) => ({ url: `${API}/search`, method: 'POST', body: { mode: 'raw', raw } })
     const text = collection([

@@ -42,6 +42,11 @@ export function importPostman({ text, file, more = [], name }: ImportInput): Imp
 }
 
 /** The variables of a collection and its environments. Those that are secret, or have no value, stay variables. */
+/** Numbers and flags are values of variables too. */
+function plainText(value: unknown): string {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value) ? String(value) : ''
+}
+
 class Variables {
   readonly #values = new Map<string, string>()
 
@@ -49,7 +54,7 @@ class Variables {
     for (const list of [own, ...environments.map(({ values }) => values)]) {
       for (const variable of objectsOf(list)) {
         const key = textAt(variable, 'key') ?? textAt(variable, 'id')
-        const value = textAt(variable, 'value') ?? ''
+        const value = plainText(variable.value)
         if (key === undefined || variable.enabled === false || variable.disabled === true) continue
         const isHidden = variable.type === 'secret' || value === '' || isSecret(key, value)
         if (isHidden) this.#values.delete(key)
