@@ -187,6 +187,28 @@ export default pipeline({ name: ${JSON.stringify(image.replaceAll('/', ''))}, so
       expect(problems).toEqual([])
     })
 
+    it('makes no view wider than the screen for a long name', async () => {
+      const shops = await shopsApi()
+      const text = shopsDocument(shops.origin).replace('name: shops', `name: ${'s'.repeat(180)}`)
+      const studio = await openStudio({ 'shops.yaml': text })
+      const { id } = await onlyPipeline(studio)
+      await runToEnd(studio, id)
+      const { page, problems } = await openPage(studio.address, { viewport: { width: 390, height: 800 } })
+      await page.getByText('complete').first().waitFor()
+      const views = [
+        ['loads', page.getByRole('heading', { name: /^Receipts of load/ })],
+        ['data', page.locator('.grid td')],
+        ['schema', page.locator('.diagram')],
+        ['run', page.getByText('merge by id')],
+      ] as const
+      for (const [view, sign] of views) {
+        await page.goto(`${studio.origin}/#/p/${id}/${view}`)
+        await sign.first().waitFor()
+        expect(await page.evaluate('document.documentElement.scrollWidth'), view).toBe(390)
+      }
+      expect(problems).toEqual([])
+    })
+
     it('says which rows are there, not which it waits for', async () => {
       const shops = await shopsApi()
       const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
