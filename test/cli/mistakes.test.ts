@@ -136,6 +136,10 @@ describe('a mistake on the command line says what to write', () => {
     [['explain', 'rate_limit'], /Retry-After|rate/],
     [['explain', 'cursor_held'], /cursor/],
     [['help', 'run'], /--full-refresh/],
+    [
+      ['import', 'curl', 'curl https://a.example/$SHOP/orders', '--out', 'a.yaml'],
+      /set the variable SHOP, in .env too/,
+    ],
   ])('%j answers', async (args, answer) => {
     const ended = await sluice(args, '')
     expect(ended).toMatchObject({ exitCode: 0, stderr: '' })

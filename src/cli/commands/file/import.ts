@@ -131,6 +131,7 @@ async function printReport(
     const place = `write ${name} = "…" (${what}) into ${prepared.secrets}, or set the variable ${variable(name)}`
     tell(out, printable(`  ${place}`), 4)
   }
+  for (const name of variablesOf(made)) tell(out, printable(`  set the variable ${name}, in .env too`), 4)
   const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
   for (const { pipeline, file } of made) {
     const destination = String(pipeline.document.destination)
@@ -140,6 +141,12 @@ async function printReport(
     )
     tell(out, printable(`  ${command} run ${shellWord(file)}   loads into ${redactUrl(destination)}`))
   }
+}
+
+/** The variables that the files refer to. */
+function variablesOf(made: readonly Made[]): readonly string[] {
+  const references = made.flatMap(({ pipeline }) => [...pipeline.text.matchAll(/(?<!\$)\$\{env\.(\w+)\}/g)])
+  return [...new Set(references.map(([, name = '']) => name))]
 }
 
 function tellLines(out: Output, lines: readonly ReportLine[]): void {
