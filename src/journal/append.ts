@@ -10,8 +10,8 @@ export interface Appender {
 }
 
 export interface AppenderOptions {
-  /** `always`: before each append resolves. `often`: after some bytes or time. `never`: only {@link Appender.sync} does. */
-  readonly sync: 'always' | 'often' | 'never'
+  /** Whether to sync before each append resolves. */
+  readonly syncAlways: boolean
   /** Milliseconds of any clock. */
   readonly now: () => number
 }
@@ -59,7 +59,7 @@ export function createAppender(file: OpenFile, path: string, end: number, option
       )
       position += written
       unsynced += written
-      if (options.sync === 'always') await syncNow()
+      if (options.syncAlways) await syncNow()
     } catch (error) {
       const reason = error instanceof DataError ? error : failure(path, error)
       if (error !== broken)
@@ -70,7 +70,6 @@ export function createAppender(file: OpenFile, path: string, end: number, option
       return
     }
     for (const waiting of batch) waiting.resolve()
-    if (options.sync === 'never') return
     if (unsynced >= SYNC_BYTES || (unsynced > 0 && options.now() - syncedAt >= SYNC_MS)) {
       // Not awaited: if it fails, the next append and the sync before the commit fail too.
       syncing ??= syncNow()

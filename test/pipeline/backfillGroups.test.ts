@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
@@ -124,30 +124,6 @@ it.each([
   expect(state?.sources?.rest_api?.resources?.visits?.incremental?.at?.last_value).toBe(all.at(-1)?.at)
   expect(await loading.backfill('visits', RANGE)).toMatchObject({ before: HOURS, loads: [] })
 })
-
-it.each(engines)(
-  'rows that are too many to be held go through files, beside those that are held: %s',
-  async (_, open) => {
-    const folder = await newFolder()
-    const lengthOf = (hour: number): number => (hour % 50 === 3 ? 1_500_000 : hour)
-    const all = hourlyVisits(HOURS, hour => ({
-      tags: ['x'.repeat(lengthOf(hour)), 'y'],
-      text: 'z'.repeat(lengthOf(hour)),
-    }))
-    const url = await jsonApi(query => between(all, query))
-    const loading = visits(url, folder, open(folder))
-    await loading.backfill('visits', RANGE)
-    const texts = await rows(loading, 'SELECT length(text) AS n FROM visits ORDER BY id')
-    expect(texts.map(({ n }) => Number(n))).toEqual(all.map((_, hour) => lengthOf(hour)))
-    const tags = await rows(
-      loading,
-      'SELECT max(length(t.value)) AS n FROM visits AS v JOIN visits__tags AS t ON t._dlt_parent_id = v._dlt_id GROUP BY v.id ORDER BY v.id',
-    )
-    expect(tags.map(({ n }) => Number(n))).toEqual(all.map((_, hour) => Math.max(1, lengthOf(hour))))
-    // Nothing stays of what was staged, and of the journals.
-    expect((await readdir(folder, { recursive: true })).filter(name => /\.staging|\.warc$/.test(name))).toEqual([])
-  },
-)
 
 it('windows are counted on where one that is large follows windows that shared a commit', async () => {
   const folder = await newFolder()

@@ -109,8 +109,7 @@ export async function commitTogether(
           for (const { load, anew } of loads) {
             const plan = await anew(now, before)
             before.push(plan)
-            const staged = await load.folder.finishHeld(plan.schema)
-            toApply.push({ load: load.plan, plan, staged, write: () => load.folder.write() })
+            toApply.push({ load: load.plan, plan, staged: (await load.folder.finish(plan.schema)).all })
           }
           await applyCommits(session, toApply, joinStaged)
           signal?.throwIfAborted()

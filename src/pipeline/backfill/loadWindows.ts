@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { SharedJournals } from '../../journal/sharedJournals.js'
+import { join } from 'node:path'
 import { stringifyJson } from '../../json/write.js'
 import { type CursorRange, rangeText, type WindowAttempt } from '../../model/cursorRange.js'
 import { AbortError } from '../../model/errors.js'
@@ -101,7 +101,7 @@ export interface Backfilling {
 type Reading = Backfilling & {
   readonly signal: AbortSignal
   readonly failing: AbortController
-  readonly group: { readonly commits: CommitGroup; readonly journals: SharedJournals } | undefined
+  readonly group: CommitGroup | undefined
 }
 
 export interface LoadedWindows {
@@ -134,10 +134,12 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
     areSmall: false,
     areGrouped: false,
   }
+  // Others may be at work in this folder.
+  if (!isShared(options)) await forgetJournals(backfilling)
   // What fails for all ends the windows beside it too.
   const failing = new AbortController()
   const signal = options.signal === undefined ? failing.signal : AbortSignal.any([options.signal, failing.signal])
-  const reading: Reading = { ...backfilling, signal, failing, group: await groupOf(backfilling) }
+  const reading: Reading = { ...backfilling, signal, failing, group: groupOf(backfilling) }
   await Promise.all(
     Array.from({ length: options.parallel ?? 1 }, () =>
       readWindows(reading, progress).catch((error: unknown) => failing.abort(error)),
@@ -145,24 +147,14 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
   )
   await committed(reading, progress)
   await Promise.all(progress.ends)
-  await reading.group?.journals.close().catch(() => {})
   if (failing.signal.aborted) throw failing.signal.reason
   const { loads, failures } = progress
   return { loads, failures: failures.map(({ failure }) => failure), untried: queue.length, cause: failures[0]?.error }
 }
 
-/**
- * Windows that other processes load beside these are committed one by one: each has a claim or a job of its own. Removes
- * journals of windows that were loaded, or are no longer cut like this. A killed backfill leaves them behind.
- */
-async function groupOf({ setup, plan, windows, options, session }: Backfilling): Promise<Reading['group']> {
-  // Others may be at work in this folder.
-  if (isShared(options)) return undefined
-  const wanted = new Set(windows.map(window => partOf(plan.resource.name, window)))
-  const place = { files: setup.files, folder: windowsFolder(setup), now: setup.clock.now }
-  const journals = await SharedJournals.open(place, part => wanted.has(part))
-  const commits = CommitGroup.of(session.connection, setup.clock, async () => session.lock?.check())
-  return commits === undefined ? undefined : { commits, journals }
+/** Windows that other processes load beside these are committed one by one: each has a claim or a job of its own. */
+function groupOf({ setup, options, session }: Backfilling): CommitGroup | undefined {
+  return isShared(options) ? undefined : CommitGroup.of(session.connection, setup.clock)
 }
 
 /**
@@ -204,7 +196,7 @@ const MOST_UNCOMMITTED = 128
 
 /** Commits what is read. Resolves when it is committed or has failed. */
 async function committed({ group }: Reading, { uncommitted }: Progress): Promise<void> {
-  await group?.commits.flush()
+  await group?.flush()
   await Promise.allSettled(uncommitted)
 }
 
@@ -324,7 +316,7 @@ async function loaded(
   const { concurrency, parallel = 1, onEvent: emit = () => {} } = options
   // DuckDB compresses rows of a large window while it is read, if it is alone.
   const part = partOf(name, range)
-  const isGrouped = group !== undefined && (progress.areSmall || group.journals.has(part))
+  const isGrouped = group !== undefined && (progress.areSmall || (await hasPages(setup, part)))
   const isAlone = parallel === 1 && !isShared(options) && !isGrouped
   if (isAlone) {
     await committed(reading, progress)
@@ -350,14 +342,11 @@ async function loaded(
     },
     ...(!isAlone &&
       group !== undefined && {
-        together: {
-          journals: group.journals,
-          async commit(staged) {
-            const committing = group.commits.commit(staged)
-            progress.areSmall = isSmall(staged.rows, clock.now() - beganMs)
-            isRead()
-            await committing
-          },
+        async commit(staged) {
+          const committing = group.commit(staged)
+          progress.areSmall = isSmall(staged.rows, clock.now() - beganMs)
+          isRead()
+          await committing
         },
       }),
   }
@@ -417,6 +406,14 @@ async function lookAnew({ setup, session: { connection, ledger } }: Backfilling)
   if (state !== undefined) await ledger.look(connection, state)
 }
 
+/** Whether a backfill that ended within the window has left pages of it. */
+async function hasPages(setup: PipelineSetup, part: string): Promise<boolean> {
+  return await setup.files.list(join(windowsFolder(setup), part)).then(
+    () => true,
+    () => false,
+  )
+}
+
 function isSmall(rows: number, durationMs: number): boolean {
   return rows < SMALL.rows && durationMs < SMALL.durationMs
 }
@@ -470,6 +467,16 @@ function loadOf({ loadId = '', receipts, rows }: LoadResult, resource: string, r
     requests: receipt?.requests ?? 0,
     records: (receipt?.records ?? 0) - (receipt?.filtered ?? 0),
     rows,
+  }
+}
+
+/** Removes journals of windows that were loaded, or are no longer cut like this. A killed backfill leaves them behind. */
+async function forgetJournals({ setup, plan, windows }: Backfilling): Promise<void> {
+  const folder = windowsFolder(setup)
+  const wanted = windows.map(window => partOf(plan.resource.name, window))
+  for (const part of await setup.files.list(folder).catch(() => [])) {
+    // What stays does no harm.
+    if (!wanted.includes(part)) await setup.files.remove(join(folder, part)).catch(() => {})
   }
 }
 

@@ -87,14 +87,9 @@ export async function settleCommitted(now: Continuation): Promise<Settled | unde
   }
 }
 
-/** Whether no earlier attempt at the window can have left anything. */
-export function isFresh(window: WindowToLoad | undefined): boolean {
-  return window?.part !== undefined && window.together?.journals.has(window.part) === false
-}
-
 /** The journal of the interrupted load with the same plan, or a new one. Other journals are set aside. */
 export async function takeUpJournal(now: Continuation, windows: FrozenWindows, last: string | undefined) {
-  const { setup, folder, emit, window } = now
+  const { setup, folder, emit } = now
   const fingerprint = JSON.stringify([
     setup.source.fingerprint,
     setup.datasetName,
@@ -102,10 +97,9 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
     windows.fingerprint,
     now.options.refresh ?? null,
   ])
-  const unfinishedOnes = isFresh(window) ? [] : await unfinishedLoads(setup.files, folder)
   let newest = last
   let resumable: string | undefined
-  for (const unfinished of unfinishedOnes) {
+  for (const unfinished of await unfinishedLoads(setup.files, folder)) {
     if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
     const refusal = refusalToResume(unfinished, fingerprint, now)
     if (refusal === undefined) resumable = unfinished.loadId
@@ -119,7 +113,9 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       })
     }
   }
-  const begun = {
+  return await openJournal({
+    files: setup.files,
+    dir: folder,
     loadId: resumable ?? now.ids?.next(newest) ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
     fingerprint,
     meta: {
@@ -132,17 +128,9 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       ...partitionsDocument(windows),
     },
     scrubber: setup.scrubber,
-  }
-  const { part, together } = window ?? {}
-  if (part !== undefined && together !== undefined && isFresh(window))
-    return await together.journals.begin({ ...begun, part })
-  return await openJournal({
-    ...begun,
-    files: setup.files,
-    dir: folder,
     now: setup.clock.now,
     // A window that waits for others is quickly read.
-    durability: together === undefined ? 'process' : 'kill',
+    durability: now.window?.commit === undefined ? 'process' : 'kill',
   })
 }
 

@@ -33,7 +33,7 @@ import { type OpenLoadInput, openLoad } from './load.js'
 import { nestedRowsGone } from './nestedRowsGone.js'
 import { flattenPlan, planResources, withTableDispositions } from './planResources.js'
 import { type Beginning, namingOf, type Prepared, prepareSchema, tablesOfResources } from './prepare.js'
-import { isFresh, keepPages, settleCommitted, takeUpJournal } from './resume.js'
+import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
 import { keptText, type LosingPipeline, lossText } from './sharedTables.js'
 
 const DEFAULT_CONCURRENCY = 16
@@ -99,8 +99,7 @@ export async function runWindow(
     }
     const { lock } = session
     const result = lock === undefined ? await underLock(setup, options, load, folder) : await load(lock)
-    if (window.part !== undefined)
-      await (window.together?.journals.forget(window.part) ?? setup.files.remove(folder)).catch(() => {})
+    if (folder !== whole) await setup.files.remove(folder).catch(() => {})
     return result
   })
 }
@@ -154,7 +153,7 @@ interface Finished {
 async function runConnected(begun: Run & { readonly connection: Connection }): Promise<Finished> {
   const { setup, options, connection } = begun
   const { committed, isChanged } = await standingOf(begun)
-  const settled = isFresh(begun.window) ? undefined : await settleCommitted(begun)
+  const settled = await settleCommitted(begun)
   if (settled !== undefined && !isChanged) return settled
   // Rows of that load are gone.
   await settled?.forget()
@@ -268,8 +267,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
     } else {
       await journal.sync()
-      // Windows that are committed together have one lock, and look at it in their commit.
-      if (running.window?.together === undefined) await running.lock.check()
+      await running.lock.check()
       opened.emit({ type: 'committing', loadId, rows: sumOf(rows) })
       const startedMs = setup.clock.now()
       let losing: readonly LosingPipeline[] = []
@@ -278,9 +276,9 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       }
       const anew = anewFor({ ...running, onLosses }, { loadId, plan, stateOn })
       const again: CommitAnew = async (now, before) => (final = await anew(now, before))
-      if (running.window?.together === undefined) await load.commit(plan, again)
+      if (running.window?.commit === undefined) await load.commit(plan, again)
       else
-        await commitWithOthers(running, running.window.together, {
+        await commitWithOthers(running, running.window.commit, {
           loadId,
           load,
           final: plan,
@@ -334,7 +332,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
 /** The next window begins with what this one will have left. */
 async function commitWithOthers(
   { session, prepared }: Running,
-  { commit }: NonNullable<WindowToLoad['together']>,
+  commit: NonNullable<WindowToLoad['commit']>,
   read: ReadWindow,
 ): Promise<void> {
   const { final, loadId } = read

@@ -1,4 +1,3 @@
-import type { SharedJournals } from '../../../journal/sharedJournals.js'
 import { type CursorRange, type LoadedWindow, rangeText } from '../../../model/cursorRange.js'
 import type { StagedLoad } from '../../../model/destination.js'
 import { DataError } from '../../../model/errors.js'
@@ -23,13 +22,6 @@ export interface ReadWindow extends StagedLoad {
   readonly rows: number
 }
 
-/** What windows that are committed together share. */
-interface LoadedTogether {
-  readonly journals: SharedJournals
-  /** Resolves when the window is committed. */
-  commit(read: ReadWindow): Promise<void>
-}
-
 /** One window of a backfill, for a run. */
 export interface WindowToLoad extends CursorRange {
   readonly resource: string
@@ -39,8 +31,11 @@ export interface WindowToLoad extends CursorRange {
   readonly backfill: string
   /** Names the window among others that are loaded at the same time. Absent: there are none. */
   readonly part?: string | undefined
-  /** The window may be committed with others. Absent: it is committed by itself. Needs a `part`. */
-  readonly together?: LoadedTogether | undefined
+  /**
+   * Commits the window, maybe together with others: resolves when that is done. Absent: it is committed by itself. Needs a
+   * `part`.
+   */
+  readonly commit?: ((read: ReadWindow) => Promise<void>) | undefined
   /** What is committed, as of now. */
   readonly ledger: WindowLedger
   /**
