@@ -97,7 +97,7 @@ it.each([
   })
   expect(loads).toHaveLength(HOURS)
   expect(new Set(loads.map(({ loadId }) => loadId)).size).toBe(HOURS)
-  expect(into.get('_dlt_loads')).toBeLessThan(HOURS)
+  expect(into.get('_dlt_loads')).toBeLessThan(HOURS / 2)
   expect(left.at(-1)).toBe(0)
   if (parallel === 1) expect(left).toEqual(left.toSorted((a, b) => b - a))
 

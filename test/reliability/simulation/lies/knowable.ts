@@ -71,7 +71,7 @@ function backwards(answer: Answer): Answer {
 }
 
 function traceInOrder(declared: Style, given: readonly Answer[], known: Known): string | undefined {
-  const answers = asRead(given.filter(isOfList), declared, known).map(newsOfFeed)
+  const answers = asRead(given.filter(isOfList), declared, known)
   if (answers.length === 0) return 'it was never asked for'
   const style = { ...declared, size: pageSize(declared, known) }
   const isCounted = style.way === 'offset' || style.way === 'page_number'
@@ -127,14 +127,6 @@ function asRead(answers: readonly Answer[], style: Style, known: Known): readonl
   const size = pageSize(style, known)
   if (size === style.size) return answers
   return answers.map(one => ({ ...one, asked: { ...one.asked, start: (one.asked.start / style.size) * size, size } }))
-}
-
-/** What changed since a token, without what an earlier page brought: a feed may name a record each time that it changed. */
-function newsOfFeed(answer: Answer, place: number, all: readonly Answer[]): Answer {
-  const { asked, told } = answer
-  if (asked.since === undefined || !Array.isArray(told.list)) return answer
-  const before = new Set(all.slice(0, place).flatMap(one => (one.told.list ?? []).map(({ id }) => id)))
-  return { ...answer, told: { ...told, list: told.list.filter(({ id }) => !before.has(id)) } }
 }
 
 /** Whether a number of records may be that of the page. */
