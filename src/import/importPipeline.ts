@@ -4,6 +4,7 @@ import { checkPipelineText } from '../config/pipelineFile.js'
 import { schemaAddress } from '../config/projectFolder.js'
 import { ConfigError, type ConfigProblem } from '../model/errors.js'
 import { anything, checkOptions, names, needed, optionsOf, path, text, wordOf } from '../model/optionKinds.js'
+import { referencesIn } from './draft/draftYaml.js'
 import type { Imported, ImportedPipeline, ImportInput, ImportNote, LeftOut } from './imported.js'
 import { type ImportKind, importers } from './importers.js'
 import { nameFrom } from './pipelineName.js'
@@ -203,6 +204,7 @@ function namedTarget(note: ImportNote, document: Readonly<Record<string, unknown
 
 /** The secrets that the text refers to, each once. */
 function referred({ secrets }: ImportedPipeline, text: string): ImportedPipeline['secrets'] {
-  const names = new Set([...text.matchAll(/(?<!\$)\$\{secrets\.([\w.-]+)\}/g)].map(([, name = '']) => name))
-  return [...names].map(name => secrets.find(secret => secret.name === name) ?? { name, what: 'a secret' })
+  return referencesIn(text, 'secrets').map(
+    name => secrets.find(secret => secret.name === name) ?? { name, what: 'a secret' },
+  )
 }

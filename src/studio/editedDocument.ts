@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { readText } from '../config/documentFile.js'
 import { checkPipelineText } from '../config/pipelineFile.js'
 import { ConfigError } from '../model/errors.js'
+import { inTurns } from '../model/inTurn.js'
 import { replaceFile } from '../pipeline/look/schemaFiles.js'
 import type { DocumentProblem, DocumentSaved, DocumentText } from './pageContract.js'
 
@@ -29,23 +30,12 @@ export async function problemsOf(text: string, path: string, cwd: string): Promi
   }
 }
 
-/** The last save of each file of this process, by its path. */
-const saving = new Map<string, Promise<unknown>>()
+/** Of two saves at once, the second one sees what the first one wrote. */
+const inTurn = inTurns()
 
 /** Writes the file, whole. Throws a ConfigError if somebody else changed it since it was read, or if it is no pipeline. */
-export async function saveDocumentText(
-  ...[path, file, saved, cwd]: Parameters<typeof savedText>
-): Promise<DocumentText> {
-  // Of two saves at once, the second one sees what the first one wrote.
-  const before = saving.get(path) ?? Promise.resolve()
-  const save = before.then(() => savedText(path, file, saved, cwd))
-  const ended = save.catch(() => {})
-  saving.set(path, ended)
-  try {
-    return await save
-  } finally {
-    if (saving.get(path) === ended) saving.delete(path)
-  }
+export async function saveDocumentText(...saved: Parameters<typeof savedText>): Promise<DocumentText> {
+  return await inTurn(saved[0], () => savedText(...saved))
 }
 
 async function savedText(

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { duckdb, type JsonObject, pipeline, type RunResult, restApi } from '../../src/index.js'
+import { duckdb, type JsonObject, pipeline, restApi } from '../../src/index.js'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
 import { testFolder } from './api.js'
 import { jsonApi } from './hourlyVisits.js'
-import { sqlPlaces } from './sqlPlaces.js'
+import { lastWarnings } from './sqlPlaces.js'
 
 let server: PostgresServer
 beforeAll(async () => {
@@ -28,20 +28,8 @@ const MERGE = { write_disposition: 'merge' } as const
 const REPLACE = { write_disposition: 'replace' } as const
 
 describe.each(['duckdb', 'postgres'])('a field that an API stops sending, on %s', { timeout: 240_000 }, place => {
-  /** Loads these records, one load after the other; resolves to what the last one warned of. */
-  async function warned(hints: object, loads: readonly JsonObject[][]): Promise<readonly string[]> {
-    const open = sqlPlaces(server)[place]
-    if (open === undefined) throw new TypeError(`no place ${place}`)
-    const { destination } = await open()
-    const home = join(await testFolder(), 'home')
-    let result: RunResult | undefined
-    for (const records of loads) {
-      const resources = [{ name: 'people', records, primary_key: 'id', ...hints }]
-      const source = restApi({ client: { base_url: 'http://127.0.0.1:9' }, resources }, { env: {} })
-      result = await pipeline({ name: 'shop', source, destination, home }).run()
-    }
-    return (result?.warnings ?? []).flatMap(({ code, message }) => (code === 'fields_gone' ? [message] : []))
-  }
+  const warned = (hints: object, loads: readonly JsonObject[][]) =>
+    lastWarnings(server, place, 'fields_gone', { name: 'people', ...hints }, loads)
 
   const gone = [expect.stringMatching(/^people: 30 rows of people arrived, and none has a value of email \(in 100 %/)]
   const renamed = [expect.stringMatching(/email \(in 100 % of the last load\), and these are new: mail\./)]

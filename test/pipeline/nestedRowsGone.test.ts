@@ -1,9 +1,7 @@
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type JsonObject, pipeline, type RunResult, restApi } from '../../src/index.js'
+import type { JsonObject } from '../../src/index.js'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
-import { testFolder } from './api.js'
-import { sqlPlaces } from './sqlPlaces.js'
+import { lastWarnings } from './sqlPlaces.js'
 
 let server: PostgresServer
 beforeAll(async () => {
@@ -28,20 +26,8 @@ describe.each(['duckdb', 'postgres'])(
     timeout: 120_000,
   },
   place => {
-    /** Loads these orders, one load after the other; resolves to what the last one warned of. */
-    async function warned(hints: object, loads: readonly JsonObject[][]): Promise<readonly string[]> {
-      const open = sqlPlaces(server)[place]
-      if (open === undefined) throw new TypeError(`no place ${place}`)
-      const { destination } = await open()
-      const home = join(await testFolder(), 'home')
-      let result: RunResult | undefined
-      for (const records of loads) {
-        const resources = [{ name: 'orders', records, primary_key: 'id', ...hints }]
-        const source = restApi({ client: { base_url: 'http://127.0.0.1:9' }, resources }, { env: {} })
-        result = await pipeline({ name: 'shop', source, destination, home }).run()
-      }
-      return (result?.warnings ?? []).flatMap(({ code, message }) => (code === 'nested_rows_gone' ? [message] : []))
-    }
+    const warned = (hints: object, loads: readonly JsonObject[][]) =>
+      lastWarnings(server, place, 'nested_rows_gone', { name: 'orders', ...hints }, loads)
 
     const MERGE = { write_disposition: 'merge' }
     const UPSERT = { write_disposition: { disposition: 'merge', strategy: 'upsert' } }

@@ -1,6 +1,15 @@
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { type Destination, duckdb, postgres } from '../../src/index.js'
+import {
+  type Destination,
+  duckdb,
+  type JsonObject,
+  pipeline,
+  postgres,
+  type RunResult,
+  restApi,
+  type WarningCode,
+} from '../../src/index.js'
 import type { PostgresServer } from '../destinations/postgresServer.js'
 import { testFolder } from './api.js'
 
@@ -23,6 +32,27 @@ export function sqlPlaces(server: PostgresServer): Readonly<Record<string, () =>
       return { destination: postgres(server.url(database)), sql: text => server.sql(database, text) }
     },
   }
+}
+
+/** Loads records of one resource into a new place, one load after the other; resolves to what the last one warned of. */
+export async function lastWarnings(
+  server: PostgresServer,
+  place: string,
+  code: WarningCode,
+  resource: { readonly name: string },
+  loads: readonly JsonObject[][],
+): Promise<readonly string[]> {
+  const open = sqlPlaces(server)[place]
+  if (open === undefined) throw new TypeError(`no place ${place}`)
+  const { destination } = await open()
+  const home = join(await testFolder(), 'home')
+  let result: RunResult | undefined
+  for (const records of loads) {
+    const resources = [{ records, primary_key: 'id', ...resource }]
+    const source = restApi({ client: { base_url: 'http://127.0.0.1:9' }, resources }, { env: {} })
+    result = await pipeline({ name: 'shop', source, destination, home }).run()
+  }
+  return (result?.warnings ?? []).flatMap(warning => (warning.code === code ? [warning.message] : []))
 }
 
 /** Runs a statement in a DuckDB file that nobody has open; the rows as arrays. */

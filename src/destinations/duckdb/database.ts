@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
+import { inTurns } from '../../model/inTurn.js'
 import { ownPlace } from '../../model/ownPlace.js'
 import { type Dialect, textLiteral } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
@@ -51,8 +52,8 @@ type MakeWay = () => Promise<void>
 /** By file of this process: the transaction begun ahead of its writer's turn. */
 const ahead = new Map<string, MakeWay>()
 
-/** By file of this process: the end of the last writer. */
-const writers = new Map<string, Promise<unknown>>()
+/** Runs what writes to one file of this process one after the other. */
+export const inTurn = inTurns()
 
 /** How often each file is open in this process. */
 const opened = new Map<string, number>()
@@ -328,17 +329,5 @@ async function open(place: string, create: () => Promise<DuckDBInstance>): Promi
     async close() {
       instance.closeSync()
     },
-  }
-}
-
-/** Runs what writes to one place one after the other. */
-export async function inTurn<T>(place: string, work: () => Promise<T>): Promise<T> {
-  const turn = (writers.get(place) ?? Promise.resolve()).then(work)
-  const settled = turn.catch(() => {})
-  writers.set(place, settled)
-  try {
-    return await turn
-  } finally {
-    if (writers.get(place) === settled) writers.delete(place)
   }
 }

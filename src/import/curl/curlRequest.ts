@@ -9,6 +9,7 @@ import {
   type SourceBody,
   type SourceRequest,
   urlParts,
+  userParts,
 } from '../requests/sourceRequest.js'
 import type { ShellCommand } from './curlWords.js'
 
@@ -301,7 +302,7 @@ function awsKeyOf(given: string, user = '', url: string): AwsKey {
   const [, , region, service] = given.split(':')
   const [, hostService, hostRegion] =
     /[/.]([\w-]+)\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com/.exec(urlParts(url)?.origin ?? '') ?? []
-  const [, id = '', secret = ''] = /^([^:]*)(?::(.*))?$/s.exec(user) ?? []
+  const { name: id, password: secret } = userParts(user)
   return { id, secret, region: region || hostRegion, service: service || hostService }
 }
 

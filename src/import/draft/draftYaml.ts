@@ -24,6 +24,12 @@ export function variable(secretName: string): string {
   return secretName.replace(/\./g, '__').replace(/\W/g, '_').toUpperCase()
 }
 
+/** The names that a text refers to, each once. */
+export function referencesIn(text: string, kind: 'secrets' | 'env'): readonly string[] {
+  const all = [...text.matchAll(/(?<!\$)\$\{(secrets|env)\.([\w.-]+)\}/g)]
+  return [...new Set(all.flatMap(([, found, name = '']) => (found === kind ? [name] : [])))]
+}
+
 /** The keys of the `auth` block, with a reference in place of the secret. */
 export function authKeys(auth: DraftAuth, secretName: string): Readonly<Record<string, string>> | undefined {
   const field = secretField(auth)

@@ -11,8 +11,7 @@ const NULL_MEANS: ReadonlySet<string> = new Set(['total_path'])
 
 /** The text of a YAML file with these changes. Comments and everything else stay as they are. */
 export function mended(text: string, changes: Changes): string {
-  const document = parseDocument(text, { keepSourceTokens: true })
-  const root = isMap(document.contents) && document.has('source') ? ['source'] : []
+  const { document, root } = read(text)
   for (const [path, value] of Object.entries(changes)) {
     const keys = [...root, ...pathKeys(path)]
     const last = keys.at(-1)
@@ -30,21 +29,24 @@ export function mended(text: string, changes: Changes): string {
   return document.toString({ lineWidth: 0 })
 }
 
+/** A file, and where the keys of its source are. */
+function read(text: string): { readonly document: Document; readonly root: readonly string[] } {
+  const document = parseDocument(text, { keepSourceTokens: true })
+  return { document, root: isMap(document.contents) && document.has('source') ? ['source'] : [] }
+}
+
 /** The text of a YAML file without the doubts of an import about keys that are proven. Everything else stays as it is. */
 export function withoutDoubts(text: string, proven: readonly string[]): string {
-  const document = parseDocument(text, { keepSourceTokens: true })
-  const root = isMap(document.contents) && document.has('source') ? ['source'] : []
+  const { document, root } = read(text)
   // Without a key that it can merge by, a run replaces the table.
   const doubted = proven.flatMap(path =>
     path.endsWith('.primary_key') ? [path, path.replace(/primary_key$/, 'write_disposition')] : [path],
   )
   let hasDoubts = false
   const without = (comment: string | null = null): string | null => {
-    const lines = comment?.split('\n') ?? []
-    const kept = lines.filter(line => !line.startsWith(' Assumed: '))
-    if (kept.length === lines.length) return comment
-    hasDoubts = true
-    return kept.join('\n') || null
+    const kept = withoutLines(comment, line => line.startsWith(' Assumed: '))
+    hasDoubts ||= kept !== (comment || null)
+    return kept
   }
   for (const path of doubted) {
     const keys = [...root, ...pathKeys(path)]
@@ -63,16 +65,23 @@ export function withoutDoubts(text: string, proven: readonly string[]): string {
 function forget(document: Document, above: readonly (string | number)[], text: string): void {
   const map = document.getIn(above, true)
   if (!isMap(map)) return
-  const without = (comment: string | null | undefined): string | null =>
-    comment
-      ?.split('\n')
-      .filter(line => line.trim() !== `Assumed: ${text}` && !DRAFT_DOUBT.test(line.trim()))
-      .join('\n') || null
+  const isGone = (line: string): boolean => line.trim() === `Assumed: ${text}` || DRAFT_DOUBT.test(line.trim())
+  const without = (comment: string | null | undefined): string | null => withoutLines(comment, isGone)
   map.comment = without(map.comment)
   for (const { key, value } of map.items) {
     if (isScalar(key)) key.commentBefore = without(key.commentBefore)
     if (isScalar(value)) value.comment = without(value.comment)
   }
+}
+
+/** The lines of a comment that stay. Null: none do. */
+function withoutLines(comment: string | null | undefined, isGone: (line: string) => boolean): string | null {
+  return (
+    comment
+      ?.split('\n')
+      .filter(line => !isGone(line))
+      .join('\n') || null
+  )
 }
 
 /** What a draft says of pages that it could not find. A paginator that the API has shown answers it. */

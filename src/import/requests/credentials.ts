@@ -8,6 +8,7 @@ import {
   type Pair,
   replacingVariables,
   type SourceRequest,
+  userParts,
   variableMark,
 } from './sourceRequest.js'
 
@@ -188,7 +189,7 @@ function authorization(value: string, secrets: SecretNames): Readonly<Record<str
 
 /** `user:password`, both as references: many APIs expect a key as the user. */
 function basic(user: string, secrets: SecretNames): Readonly<Record<string, unknown>> {
-  const [, name = '', password = ''] = /^([^:]*)(?::(.*))?$/s.exec(user) ?? []
+  const { name, password } = userParts(user)
   return {
     type: 'http_basic',
     username: name === '' ? '' : secrets.text(name, 'username', 'user name'),

@@ -95,6 +95,12 @@ export interface UrlParts {
   readonly user: string | undefined
 }
 
+/** The parts of `user:password`. Empty: not there. */
+export function userParts(user: string): { readonly name: string; readonly password: string } {
+  const [, name = '', password = ''] = /^([^:]*)(?::(.*))?$/s.exec(user) ?? []
+  return { name, password }
+}
+
 /** Servers put the session of a browser behind a `;` of the path. */
 const SESSION_IN_PATH = /;(?:\w*sess(?:ion)?_?id|sid)=[^/;]*/gi
 

@@ -121,7 +121,7 @@ async function printReport(
     return
   }
   const { prepareFolder, schemaAddress } = await import('../../../config/projectFolder.js')
-  const { variable } = await import('../../../import/draft/draftYaml.js')
+  const { referencesIn, variable } = await import('../../../import/draft/draftYaml.js')
   const secrets = new Map(made.flatMap(({ pipeline }) => pipeline.secrets.map(secret => [secret.name, secret])))
   const prepared = await prepareFolder(folder, [...secrets.keys()])
   for (const failure of prepared.failed) tell(err, printable(`warning: ${failure}`))
@@ -131,7 +131,8 @@ async function printReport(
     const place = `write ${name} = "…" (${what}) into ${prepared.secrets}, or set the variable ${variable(name)}`
     tell(out, printable(`  ${place}`), 4)
   }
-  for (const name of variablesOf(made)) tell(out, printable(`  set the variable ${name}, in .env too`), 4)
+  const variables = new Set(made.flatMap(({ pipeline }) => referencesIn(pipeline.text, 'env')))
+  for (const name of variables) tell(out, printable(`  set the variable ${name}, in .env too`), 4)
   const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
   for (const { pipeline, file } of made) {
     const destination = String(pipeline.document.destination)
@@ -141,12 +142,6 @@ async function printReport(
     )
     tell(out, printable(`  ${command} run ${shellWord(file)}   loads into ${redactUrl(destination)}`))
   }
-}
-
-/** The variables that the files refer to. */
-function variablesOf(made: readonly Made[]): readonly string[] {
-  const references = made.flatMap(({ pipeline }) => [...pipeline.text.matchAll(/(?<!\$)\$\{env\.(\w+)\}/g)])
-  return [...new Set(references.map(([, name = '']) => name))]
 }
 
 function tellLines(out: Output, lines: readonly ReportLine[]): void {

@@ -101,6 +101,8 @@ function findingLines({ key, status, seen, requests, write }: Finding): string[]
   ]
 }
 
+const YAML = /\.ya?ml$/i
+
 /** Mends a YAML file, and says whether it did. Of other files, the lines above say what to write. */
 async function mend(
   file: string,
@@ -110,7 +112,7 @@ async function mend(
 ): Promise<boolean> {
   const changes: Record<string, JsonValue> = Object.assign({}, ...findings.map(finding => finding.write ?? {}))
   if (write !== true || Object.keys(changes).length === 0) return false
-  if (!/\.ya?ml$/i.test(file)) {
+  if (!YAML.test(file)) {
     tell(err, printable(`${file} is no YAML file: write these keys yourself`))
     return false
   }
@@ -134,7 +136,7 @@ async function mend(
 
 /** A doubt that an import wrote beside a key goes when the key is proven. */
 async function settleDoubts(file: string, findings: readonly Finding[]): Promise<void> {
-  if (!/\.ya?ml$/i.test(file)) return
+  if (!YAML.test(file)) return
   const { readText } = await import('../../../config/documentFile.js')
   const { withoutDoubts } = await import('../../../import/prove/mend.js')
   const proven = findings.filter(({ status }) => status === 'proven').map(({ key }) => key)
