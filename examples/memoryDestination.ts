@@ -113,6 +113,13 @@ function openLoad(
   release: () => void,
 ): Load {
   const staged = new Map<string, Record<string, BatchValue>[]>()
+  let hasEnded = false
+  // Once: the pipeline may be loaded again after that.
+  const end = (): void => {
+    if (!hasEnded) release()
+    hasEnded = true
+    staged.clear()
+  }
   return {
     async stage(batch) {
       const rows = staged.get(batch.table) ?? []
@@ -127,12 +134,11 @@ function openLoad(
         apply(next, load, plan, staged)
         keep(next)
       } finally {
-        release()
+        end()
       }
     },
     async abort() {
-      staged.clear()
-      release()
+      end()
     },
   }
 }

@@ -1,4 +1,4 @@
-import { destinationForms } from '../src/config/destinations.js'
+import { destinationForms } from '../src/config/places/destinations.js'
 import { duckdbCapabilities } from '../src/destinations/duckdb/duckdbDialect.js'
 import { ducklakeCapabilities } from '../src/destinations/ducklake/ducklakeDialect.js'
 import { filesCapabilities } from '../src/destinations/objects/filesCapabilities.js'

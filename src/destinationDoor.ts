@@ -5,7 +5,7 @@ export { parseJson } from './json/parse.js'
 export { isJsonObject, type JsonObject, type JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
 export { type BatchValue, batchRows, type Column, type ColumnBatch, readUint32 } from './model/batch.js'
-export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursorRange.js'
+export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursors/cursorRange.js'
 export type {
   Capabilities,
   CommitAnew,

@@ -1,14 +1,14 @@
 /** The public door: re-exports only. */
 
-export { destinationFromUrl } from './config/destinations.js'
-export { ducklake } from './config/ducklakeOptions.js'
-export type { Environment } from './config/environment.js'
-export { files } from './config/filesOptions.js'
+export type { Environment } from './config/lookup/environment.js'
 export type { Notice, NoticedResource, NotifiedWork } from './config/notify/notice.js'
 export type { Notification, NotifyOptions } from './config/notify/notification.js'
 export { notifying } from './config/notify/notifying.js'
 export type { Occasion } from './config/notify/occasions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
+export { destinationFromUrl } from './config/places/destinations.js'
+export { ducklake } from './config/places/ducklakeOptions.js'
+export { files } from './config/places/filesOptions.js'
 export {
   defineConfig,
   type RestApiDocument,
@@ -41,7 +41,7 @@ export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
 export type { Column, ColumnBatch } from './model/batch.js'
-export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursorRange.js'
+export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursors/cursorRange.js'
 export type {
   Capabilities,
   CommitAnew,
@@ -122,15 +122,15 @@ export type {
 } from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
 export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
-export type { LastLook } from './pipeline/look/lastLook.js'
 export type { HistoryOptions, PastLoad } from './pipeline/look/pastLoads.js'
 export type { Place, PlacedValue } from './pipeline/look/placedRecords.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export type { RowKey, RowTrace, TracedJournal, TracedSource, TraceOptions } from './pipeline/look/traceRow.js'
+export type { UncommittedRun } from './pipeline/look/uncommittedRuns.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
 export type { DoneWindow } from './pipeline/run/incremental/windowLedger.js'
+export type { LosingPipeline } from './pipeline/run/plan/sharedTables.js'
 export type { ReplayOptions } from './pipeline/run/replayPipeline.js'
-export type { LosingPipeline } from './pipeline/run/sharedTables.js'
 export type { Refresh, RunOptions, RunResult, RunWarning } from './pipeline/setup.js'
 export type {
   AnswerCondition,
@@ -256,6 +256,7 @@ export {
   type SchemaFormat,
 } from './schema/export/export.js'
 export type { LockChange } from './schema/export/schemaLock.js'
+export type { MixedColumn } from './schema/mixedNumbers.js'
 export type { NamingName } from './schema/naming.js'
 export type {
   ColumnSchema,

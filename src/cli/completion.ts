@@ -107,11 +107,8 @@ function zsh(commands: readonly Completed[]): string {
   const described = commands.map(({ name, about }) => `    ${inQuotes(`${name}:${about}`)}`)
   const cases = commands.map(({ name, options, words }) => {
     const flags = options.map(option => {
-      const value = !takesValue(option)
-        ? ''
-        : `:value:${option.argChoices !== undefined ? `(${option.argChoices.join(' ')})` : isPath(option) ? '_files' : ' '}`
       const about = option.description.replace(/[[\]:]/g, '\\$&')
-      return inQuotes(`${option.long}[${about}]${value}`)
+      return inQuotes(`${option.long}[${about}]${zshValue(option)}`)
     })
     const argument = words === undefined ? '*:file:_files' : `1:word:(${words.join(' ')})`
     return `    ${name}) _arguments ${[...flags, inQuotes(argument)].join(' ')} ;;`
@@ -138,6 +135,12 @@ if [[ $funcstack[1] == _sluice ]]; then _sluice "$@"; else compdef _sluice sluic
 `
 }
 
+function zshValue(option: Option): string {
+  if (!takesValue(option)) return ''
+  if (option.argChoices !== undefined) return `:value:(${option.argChoices.join(' ')})`
+  return `:value:${isPath(option) ? '_files' : ' '}`
+}
+
 function fish(commands: readonly Completed[]): string {
   const lines = commands.flatMap(({ name, about, options, words }) => [
     `complete -c sluice -n __fish_use_subcommand -f -a ${name} -d ${inQuotes(about)}`,
@@ -146,16 +149,16 @@ function fish(commands: readonly Completed[]): string {
       : [
           `complete -c sluice -n '__fish_seen_subcommand_from ${name}' -f${words.length === 0 ? '' : ` -a '${words.join(' ')}'`}`,
         ]),
-    ...options.map(option => {
-      const value = !takesValue(option)
-        ? ''
-        : option.argChoices !== undefined
-          ? ` -x -a '${option.argChoices.join(' ')}'`
-          : isPath(option)
-            ? ' -r -F'
-            : ' -x'
-      return `complete -c sluice -n '__fish_seen_subcommand_from ${name}' -l ${option.long?.slice(2)}${value} -d ${inQuotes(option.description)}`
-    }),
+    ...options.map(
+      option =>
+        `complete -c sluice -n '__fish_seen_subcommand_from ${name}' -l ${option.long?.slice(2)}${fishValue(option)} -d ${inQuotes(option.description)}`,
+    ),
   ])
   return `# sluice completion fish > ~/.config/fish/completions/sluice.fish\n${lines.join('\n')}\n`
+}
+
+function fishValue(option: Option): string {
+  if (!takesValue(option)) return ''
+  if (option.argChoices !== undefined) return ` -x -a '${option.argChoices.join(' ')}'`
+  return isPath(option) ? ' -r -F' : ' -x'
 }

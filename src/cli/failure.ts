@@ -75,7 +75,6 @@ const RESUMED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['connection', 'timeo
 
 function hintFor(error: unknown, keptPages: boolean): string | undefined {
   if (!(error instanceof SluiceError)) return undefined
-  if (error.code === 'incomplete') return '--allow-incomplete commits what arrived'
   if (!keptPages || !RESUMED.has(error.code)) return undefined
-  return 'the pages received so far are kept: the next run continues after them'
+  return 'the pages received so far are kept: the next run with the same options continues after them'
 }

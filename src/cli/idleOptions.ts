@@ -49,6 +49,11 @@ const ONE_FORMAT: Rule = {
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
   init: [
     {
+      options: ['auth', 'authName', 'authLocation', 'username', 'secretName', 'destination', 'out'],
+      isIdle: ({ options }) => options.add !== undefined,
+      why: 'belongs to a new file, and --add takes what the file has; leave one of both out',
+    },
+    {
       options: ['authName', 'authLocation'],
       isIdle: called => isOtherAuth(called, 'api_key'),
       why: 'belongs to --auth api_key; add that, or leave it out',
@@ -79,7 +84,22 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   query: [
     ONE_FORMAT,
     {
-      options: ['json', 'csv', 'limit', 'interactive'],
+      options: ['bom', 'separator'],
+      isIdle: ({ options }) => options.csv !== true,
+      why: 'belongs to --csv; add that, or leave it out',
+    },
+    {
+      options: ['out'],
+      isIdle: ({ options }) => options.csv !== true && options.json !== true && options.parquet === undefined,
+      why: 'belongs to --csv or --json; add one of both, or leave it out',
+    },
+    {
+      options: ['out'],
+      isIdle: ({ options }) => options.interactive === true,
+      why: 'takes the rows of one statement; leave it or --interactive out',
+    },
+    {
+      options: ['json', 'csv', 'out', 'limit', 'interactive'],
       isIdle: ({ options }) => options.parquet !== undefined,
       why: 'belongs to rows that are printed, and --parquet writes all rows of one statement into a file; leave one of both out',
     },
@@ -90,6 +110,11 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
     },
   ],
   history: [
+    {
+      options: ['failed'],
+      isIdle: ({ args }) => args.length > 1,
+      why: 'lists runs that left no load; leave it or the load out',
+    },
     {
       options: ['limit'],
       isIdle: ({ args }) => args.length > 1,

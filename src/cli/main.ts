@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { sluice } from './program.js'
 import { promptOn } from './terminal/prompt.js'
-import { outputTo } from './terminal/terminal.js'
+import { interject, outputTo } from './terminal/terminal.js'
 
 /** The process around the command: signals, pipes and the only `process.exit` of the package. */
 const terminal = { out: outputTo(process.stdout), err: outputTo(process.stderr) }
@@ -21,7 +21,7 @@ const STANDSTILL = `error: the command waits for something that can no longer co
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (abort.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
-    terminal.err.line('stopping; press Ctrl-C again to stop at once')
+    interject(terminal.err, 'stopping; press Ctrl-C again to stop at once')
     abort.abort(new DOMException(`stopped by ${signal}`, 'AbortError'))
   })
 }

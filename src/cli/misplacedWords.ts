@@ -21,7 +21,7 @@ export async function meantInstead(args: readonly string[], kinds: readonly stri
   const isSource = rest.length === 0 && (ADDRESS.test(second) || FILE.test(second) || /\.har$/i.test(second))
   if (isSource) return `say what the source is, as in \`sluice import openapi SOURCE\`: ${kinds.join(', ')}`
   if (second === '' || second.startsWith('-') || kinds.includes(second)) return undefined
-  const { nearMiss } = await import('../model/nearMiss.js')
+  const { nearMiss } = await import('../model/texts/nearMiss.js')
   const kind = OTHER_WORDS.get(second.toLowerCase()) ?? nearMiss(second, kinds)
   const instead = kind === undefined ? `there are ${kinds.join(', ')}` : importing(kind)
   return `\`${second}\` is no kind of source; ${instead}`

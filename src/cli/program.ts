@@ -117,8 +117,30 @@ function commands(
     .addHelpText('after', START)
     .addHelpText('after', EXIT_CODES)
 
+  const called = { context, exit }
+  draftCommands(program, called)
+  loadCommands(program, called)
+  recordingCommands(program, called)
+  fileCommands(program, called)
+  rowCommands(program, called)
+  rangeCommands(program, called)
+  serverCommands(program, called)
+  jobCommands(program, called)
+  datasetCommands(program, called)
+  helpCommands(program, called)
+  return program
+}
+
+/** What the commands are given, and where their exit codes go. */
+interface CommandCall {
+  readonly context: CommandContext & Versioned
+  readonly exit: (code: ExitCode) => void
+}
+
+function draftCommands(program: Command, { context, exit }: CommandCall): void {
   command(program, 'init')
     .description('read the first pages of a list, write a pipeline file, and prove it; asks for missing values')
+    .option('--add <file>', 'add the list to this pipeline file of the same API, with its client and credentials')
     .option('--url <url>', 'address of the list with its query; asked for on a terminal')
     .addOption(new Option('--auth <type>', 'how the API authenticates requests').choices(AUTH_TYPES))
     .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')
@@ -129,7 +151,11 @@ function commands(
     .option('--destination <url>', 'destination to load into, as in duckdb:PATH')
     .option('--out <file>', 'file to write; default: <name>.yaml; an existing file is kept')
     .option('--no-prove', 'write the draft, and leave out the proof of at most 12 further requests')
-    .action(async options => {
+    .action(async ({ add, ...options }) => {
+      if (add !== undefined) {
+        const { addCommand } = await import('./commands/file/addResource.js')
+        return exit(await addCommand(add, options, context))
+      }
       const { initCommand } = await import('./commands/file/init.js')
       exit(await initCommand(options, context))
     })
@@ -151,7 +177,9 @@ function commands(
       const { importCommand } = await import('./commands/file/import.js')
       exit(await importCommand(kind, sources, options, context))
     })
+}
 
+function loadCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'run'))
     .description('load every resource and commit it')
     .argument('<file...>', 'pipeline files (YAML, JSON or TypeScript), or folders of YAML and JSON files')
@@ -187,7 +215,9 @@ function commands(
       const { replayCommand } = await import('./commands/load/replay.js')
       exit(await replayCommand(file, load, options, context))
     })
+}
 
+function recordingCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'record'))
     .description('record what the pipeline asks of its API into a small file without secrets; loads nothing')
     .argument('<file>', 'pipeline file')
@@ -234,7 +264,9 @@ function commands(
       const { driftCommand } = await import('./commands/recording/drift.js')
       exit(await driftCommand(files, options, context))
     })
+}
 
+function fileCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'check'))
     .description('validate the file, find its secrets, fetch one page of each root resource; writes nothing')
     .argument('<file...>', 'pipeline files, or folders of them')
@@ -265,7 +297,9 @@ function commands(
       const { authCommand } = await import('./commands/file/auth.js')
       exit(await authCommand(file, options, context))
     })
+}
 
+function rowCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'show'))
     .description('list the tables of the dataset, or show one table with its columns and first rows')
     .argument('<file>', 'pipeline file')
@@ -286,6 +320,9 @@ function commands(
     .argument('[sql]', "the statement, as in 'SELECT count(*) FROM orders'; default: from the standard input")
     .option('--json', 'print one line of JSON for each row')
     .option('--csv', 'print CSV with a header')
+    .option('--bom', 'with --csv: begin with a byte order mark, for Excel')
+    .addOption(csvSeparator())
+    .option('--out <file>', 'with --csv or --json: write into this file, in place of one that is there')
     .option('--parquet <file>', 'write the rows into a Parquet file instead, in place of one that is there')
     .option('--limit <rows>', 'rows to print; default: 100 in a table, otherwise all', wholeNumber)
     .option('--interactive', 'read statements one by one from the standard input')
@@ -299,6 +336,7 @@ function commands(
     .argument('<file>', 'pipeline file')
     .argument('[load]', 'id of the load')
     .option('--limit <loads>', 'loads to list, newest first; default 20', wholeNumber)
+    .option('--failed', 'only runs that committed nothing: what failed, was stopped or found nothing new')
     .option('--json', 'print one line of JSON for each load, with its receipts')
     .action(async (file: string, load: string | undefined, options) => {
       const { historyCommand } = await import('./commands/data/history.js')
@@ -315,7 +353,9 @@ function commands(
       const { traceCommand } = await import('./commands/data/trace.js')
       exit(await traceCommand(file, { table, key }, options, context))
     })
+}
 
+function rangeCommands(program: Command, { context, exit }: CommandCall): void {
   target(command(program, 'backfill'))
     .description('load a range of a cursor in windows, each committed by itself; goes on where it was stopped')
     .argument('<file>', 'pipeline file')
@@ -338,7 +378,9 @@ function commands(
       const { backfillCommand } = await import('./commands/load/backfill.js')
       exit(await backfillCommand(file, options, context))
     })
+}
 
+function serverCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'studio'))
     .description('serve a page on 127.0.0.1 that shows pipelines, loads and data, until Ctrl-C')
     .argument('[file...]', 'pipeline files, or folders of YAML and JSON files; default: this folder')
@@ -362,7 +404,9 @@ function commands(
       const { mcpCommand } = await import('./commands/mcp.js')
       exit(await mcpCommand(files, { ...options, version: context.version }, context))
     })
+}
 
+function jobCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'worker'))
     .description('serve pipelines as jobs to a Restate server, until Ctrl-C; runs those that have a `schedule`')
     .argument('<file...>', 'pipeline files, or folders of YAML and JSON files')
@@ -427,7 +471,9 @@ function commands(
       const { cancelCommand } = await import('./commands/jobs/jobs.js')
       exit(await cancelCommand(job, options, context))
     })
+}
 
+function datasetCommands(program: Command, { context, exit }: CommandCall): void {
   const schema = target(command(program, 'schema'))
     .description('print the schema of the last load; or keep it in a lock, and compare')
     .usage('[options] <file>\n       sluice schema lock|diff|accept [options] <file>')
@@ -496,7 +542,9 @@ function commands(
       const { dropCommand } = await import('./commands/data/drop.js')
       exit(await dropCommand(file, resources, options, context))
     })
+}
 
+function helpCommands(program: Command, { context, exit }: CommandCall): void {
   ofFile(command(program, 'plan'))
     .description('show the first requests of a run, and why; sends no request to the API')
     .argument('<file>', 'pipeline file')
@@ -528,7 +576,7 @@ function commands(
     .description('print a script that completes commands and options in your shell')
     .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
     .action(async (shell: Shell) => {
-      out.write(completionScript(program, shell))
+      context.terminal.out.write(completionScript(program, shell))
     })
 
   command(program, 'explain')
@@ -538,8 +586,6 @@ function commands(
       const { explainCommand } = await import('./commands/explain.js')
       exit(await explainCommand(code, context))
     })
-
-  return program
 }
 
 const EXIT_CODES = `
@@ -602,6 +648,14 @@ function restate(): Option {
 }
 
 const RESTATE = 'http://127.0.0.1:9070'
+
+function csvSeparator(): Option {
+  return new Option('--separator <mark>', 'with --csv: what stands between fields; default: ,').argParser(mark => {
+    if (mark === 'tab' || mark === '\\t') return '\t'
+    if (/^[,;|\t]$/.test(mark)) return mark
+    throw new InvalidArgumentError('One of , ; | or tab is expected.')
+  })
+}
 
 function gathered(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text]

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Environment } from '../config/environment.js'
+import type { Environment } from '../config/lookup/environment.js'
 import { portError } from '../model/errors.js'
 
 /** Waits on this machine for a browser that a server sends back. Nobody else on the network can reach it. */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
+import { replaceFile } from '../journal/wholeFile.js'
 import { ConfigError } from '../model/errors.js'
-import { replaceFile } from '../pipeline/look/schemaFiles.js'
 
 /** Writes a whole file or nothing. Replaces an existing file. If `replace` is false, an existing file is an error. */
 export async function writeWhole(path: string, text: string, { replace = true } = {}): Promise<void> {

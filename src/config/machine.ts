@@ -4,11 +4,11 @@ import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
-import { type Environment, isSet } from './environment.js'
-import { envFilePath, secretFiles, warnIfReadable } from './secretFiles.js'
+import { type Environment, isSet } from './lookup/environment.js'
+import { envFilePath, secretFiles, warnIfReadable } from './lookup/secretFiles.js'
 
 /** One thing that was looked at. */
-export interface Finding {
+export interface MachineFinding {
   /** What was looked at, as in `node` or `secrets`. */
   readonly check: string
   /** `note`: nothing is wrong, and it may explain something. */
@@ -26,7 +26,7 @@ export interface MachineOptions {
 }
 
 /** What a run needs of this machine. Never rejects, requests nothing, changes nothing, and names no secret. */
-export async function machineFindings({ env, folders, clock }: MachineOptions): Promise<readonly Finding[]> {
+export async function machineFindings({ env, folders, clock }: MachineOptions): Promise<readonly MachineFinding[]> {
   const [folder = '.'] = folders
   return [
     nodeFinding(),
@@ -43,7 +43,7 @@ export async function machineFindings({ env, folders, clock }: MachineOptions): 
 
 const OLDEST_NODE = [20, 19] as const
 
-function nodeFinding(): Finding {
+function nodeFinding(): MachineFinding {
   const { node } = process.versions
   const [major = 0, minor = 0] = node.split('.').map(Number)
   const isNew = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])
@@ -53,7 +53,7 @@ function nodeFinding(): Finding {
 }
 
 /** The C library decides which native binding fits. */
-function platformFinding(): Finding {
+function platformFinding(): MachineFinding {
   const { header } = process.report.getReport() as { readonly header?: { readonly glibcVersionRuntime?: string } }
   const glibc = header?.glibcVersionRuntime
   const library = process.platform !== 'linux' ? '' : glibc === undefined ? ', musl' : `, glibc ${glibc}`
@@ -62,7 +62,7 @@ function platformFinding(): Finding {
 
 const load = createRequire(import.meta.url)
 
-function duckdbFinding(): Finding {
+function duckdbFinding(): MachineFinding {
   const check = 'duckdb'
   try {
     const { version } = load('@duckdb/node-api') as { readonly version: () => string }
@@ -74,7 +74,7 @@ function duckdbFinding(): Finding {
   }
 }
 
-function pgFinding(): Finding {
+function pgFinding(): MachineFinding {
   const check = 'pg'
   try {
     const { version } = load('pg/package.json') as { readonly version: string }
@@ -88,7 +88,7 @@ function pgFinding(): Finding {
 /** No certificate is valid on a clock of before. */
 const EARLIEST = Date.UTC(2025, 0, 1)
 
-function clockFinding({ now }: Pick<Clock, 'now'>): Finding {
+function clockFinding({ now }: Pick<Clock, 'now'>): MachineFinding {
   const at = new Date(now()).toISOString().replace(/\.\d+Z$/, 'Z')
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
   const says = `${at}, time zone ${zone}; Sluice works in UTC`
@@ -99,7 +99,7 @@ function clockFinding({ now }: Pick<Clock, 'now'>): Finding {
 const LEAST_FREE = 256 * 1024 * 1024
 
 /** Whether a folder, or the folder that it will be made in, can be written, and how much room is there. */
-export async function folderFindings(check: string, path: string): Promise<readonly Finding[]> {
+export async function folderFindings(check: string, path: string): Promise<readonly MachineFinding[]> {
   const folder = await nearestFolder(path)
   try {
     await access(folder, constants.W_OK)
@@ -125,7 +125,7 @@ async function nearestFolder(path: string): Promise<string> {
   }
 }
 
-function secretFindings(env: Environment, folders: readonly string[]): Finding[] {
+function secretFindings(env: Environment, folders: readonly string[]): MachineFinding[] {
   const check = 'secrets'
   const open = new Set<string>()
   try {
@@ -155,7 +155,7 @@ function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
-function proxyFindings(env: Environment): Finding[] {
+function proxyFindings(env: Environment): MachineFinding[] {
   return ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY'].flatMap(name => {
     const set = [name, name.toLowerCase()].find(spelt => isSet(env, spelt))
     if (set === undefined) return []
@@ -169,9 +169,9 @@ function hostOf(address: string): string {
   return URL.canParse(address) ? new URL(address).origin.replace('null', 'an address without a host') : 'no address'
 }
 
-async function certificateFindings(env: Environment): Promise<Finding[]> {
+async function certificateFindings(env: Environment): Promise<MachineFinding[]> {
   const check = 'certificates'
-  const findings: Finding[] = []
+  const findings: MachineFinding[] = []
   if (env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     const cure = 'Unset it, and name the authority of your network in NODE_EXTRA_CA_CERTS.'
     findings.push({ check, status: 'failed', says: 'NODE_TLS_REJECT_UNAUTHORIZED=0 lets everybody listen', cure })

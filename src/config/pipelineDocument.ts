@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../model/firstUse.js'
+import { later } from '../model/runtime/firstUse.js'
 import { restDocument } from '../rest/document/declaration/declaration.js'
 import { schemaContract } from '../rest/document/declaration/hintKeys.js'
 import { count, key, name } from '../rest/document/declaration/pieces.js'

@@ -19,21 +19,22 @@ import {
 import { SecretReference } from '../model/secrets/secret.js'
 import type { Source } from '../model/source.js'
 import { type Pipeline, type PipelineOptions, pipeline } from '../pipeline/pipeline.js'
+import { asFolder } from '../pipeline/setup.js'
 import { checkShape, unknownKey } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
 import { isPlain, resolveReferences } from '../rest/document/references.js'
 import { contractOf } from '../rest/document/resources/readHints.js'
 import type { HostBudget } from '../rest/http/rateLimit.js'
-import { destinationAddress, type destinationFromUrl, leftBehind, openDestination } from './destinations.js'
-import { type DocumentFile, fileError, parseDocumentText, readDocument, readText } from './documentFile.js'
-import { type Environment, isSet, processEnvironment } from './environment.js'
+import { type DocumentFile, fileError, parseDocumentText, readDocument, readText } from './file/documentFile.js'
+import { everyProblem, placed } from './file/placedErrors.js'
+import { type Environment, isSet, processEnvironment } from './lookup/environment.js'
+import { withEnvFile, workingFolder } from './lookup/secretFiles.js'
+import { findingEvery, reference, type SecretResolver, secretResolver } from './lookup/secrets.js'
 import { announced } from './notify/notifying.js'
 import { everyFlatKey, flatKeyNames, flatWrapper, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
-import { everyProblem, placed } from './placedErrors.js'
-import { type Target, targetOf } from './profiles.js'
+import { destinationAddress, type destinationFromUrl, leftBehind, openDestination } from './places/destinations.js'
+import { type LoadTarget, targetOf } from './places/profiles.js'
 import { type PipelineRecording, restApi, restApiFrom } from './restApi.js'
-import { withEnvFile, workingFolder } from './secretFiles.js'
-import { findingEvery, reference, type SecretResolver, secretResolver } from './secrets.js'
 
 /** Overrides for the file, and where to read it. */
 export interface PipelineFileOptions {
@@ -95,7 +96,7 @@ const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', 
   budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
 })
 
-interface Reading {
+interface FileContext {
   readonly path: string
   /** The path in messages: relative if it is under the current folder. */
   readonly shown: string
@@ -146,7 +147,7 @@ export async function loadPipelineFile(file: string, options: PipelineFileOption
   const scheduled = (written: string): void => {
     schedule = written
   }
-  const reading: Reading = { path, shown, cwd, folder, env, overrides: options, profile, warn, scheduled }
+  const reading: FileContext = { path, shown, cwd, folder, env, overrides: options, profile, warn, scheduled }
   const pipelines = await readPipelines(reading)
   const announced = pipelines.map(one => announcing(one, [...warnings.values()]))
   return { path, pipelines: announced, profile, schedule, warnings: [...warnings.keys()] }
@@ -174,7 +175,7 @@ export async function checkPipelineText(text: string, file: string, cwd = proces
 
 const READABLE = 'secrets_file_readable'
 
-async function readPipelines(reading: Reading): Promise<Pipeline[]> {
+async function readPipelines(reading: FileContext): Promise<Pipeline[]> {
   const extension = extname(reading.path).toLowerCase()
   if (['.yaml', '.yml', '.json'].includes(extension)) {
     const document = await readDocument(reading.path, reading.shown)
@@ -207,7 +208,7 @@ function refuseOtherTools(value: unknown, shown: string): void {
   throw fileError(shown, `is ${what}, no pipeline file; \`sluice import ${kind} ${shown}\` writes one of it`)
 }
 
-async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
+async function modulePipelines(reading: FileContext): Promise<Pipeline[]> {
   const exported = await importDefault(reading)
   const values: unknown[] = Array.isArray(exported) ? exported : [exported]
   if (values.length === 0) throw fileError(reading.shown, 'exports an empty list; expected a pipeline')
@@ -226,7 +227,7 @@ async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
 const doors = { sluice: 'index', 'sluice/destination': 'destinationDoor', 'sluice/source': 'sourceDoor' }
 
 /** Compiles TypeScript in memory. `sluice` is this very copy, even if another is installed beside the file. */
-async function importDefault(reading: Reading): Promise<unknown> {
+async function importDefault(reading: FileContext): Promise<unknown> {
   const { path, shown } = reading
   await readText(path, shown)
   const { createJiti } = await import('jiti')
@@ -254,7 +255,14 @@ async function importDefault(reading: Reading): Promise<unknown> {
 }
 
 /** What a module imports from `sluice`, with paths, secrets and journals that begin in the folder of the file. */
-async function besideTheFile({ path, folder, env, cwd, overrides, warn }: Reading): Promise<Record<string, unknown>> {
+async function besideTheFile({
+  path,
+  folder,
+  env,
+  cwd,
+  overrides,
+  warn,
+}: FileContext): Promise<Record<string, unknown>> {
   const from = (given: string): string =>
     given === '' || given === ':memory:' || given.startsWith('s3://') ? given : resolve(folder, given)
   const target = (scheme: 'duckdb' | 'files', path: string): string => {
@@ -276,8 +284,8 @@ async function besideTheFile({ path, folder, env, cwd, overrides, warn }: Readin
     }
   }
   const { duckdb } = await import('../destinations/duckdb/duckdb.js')
-  const { ducklake, inFolder } = await import('./ducklakeOptions.js')
-  const { files } = await import('./filesOptions.js')
+  const { ducklake, inFolder } = await import('./places/ducklakeOptions.js')
+  const { files } = await import('./places/filesOptions.js')
   const own: {
     duckdb: typeof duckdb
     ducklake: typeof ducklake
@@ -294,7 +302,7 @@ async function besideTheFile({ path, folder, env, cwd, overrides, warn }: Readin
     pipeline: options =>
       pipeline({
         ...options,
-        home: options.home === undefined ? workingFolder(env, folder) : from(options.home),
+        home: options.home === undefined ? workingFolder(env, folder) : from(asFolder(options.home, 'home')),
         schema: { lock: lockFile(path, options.name), ...options.schema },
         ...aside(overrides.recording),
       }),
@@ -318,7 +326,7 @@ function isPipeline(value: unknown): value is Pipeline {
   return typeof run === 'function' && source !== undefined && destination !== undefined
 }
 
-async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
+async function overridden(made: Pipeline, reading: FileContext): Promise<Pipeline> {
   const { env, cwd, folder, shown } = reading
   const { destination, dataset, profile } = reading.overrides
   if (profile !== undefined) {
@@ -335,7 +343,7 @@ async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
 }
 
 /** A document alone, beside the keys of its pipeline, or under `source`. */
-async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFile): Promise<Pipeline> {
+async function pipelineFrom(value: unknown, reading: FileContext, file?: DocumentFile): Promise<Pipeline> {
   const { path, shown, env, cwd, folder } = reading
   const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: shown }))
   if (!isPlain(value)) throw fileError(shown, 'expected a map with `client` and `resources`')
@@ -445,20 +453,20 @@ function textsOfReferences(value: unknown): unknown {
 }
 
 /** Of a file that is opened to request something, all that is missing is told before anything begins. */
-function requireSecrets(source: Source, reading: Reading): void {
+function requireSecrets(source: Source, reading: FileContext): void {
   if (needsSecrets(reading)) source.requireSecrets?.()
 }
 
-function needsSecrets({ overrides: { withoutSecrets, offline } }: Reading): boolean {
+function needsSecrets({ overrides: { withoutSecrets, offline } }: FileContext): boolean {
   return withoutSecrets !== true && offline !== true
 }
 
-function lookedUp(resolver: SecretResolver, { overrides }: Reading): SecretResolver {
+function lookedUp(resolver: SecretResolver, { overrides }: FileContext): SecretResolver {
   return overrides.offline === true ? findingEvery(resolver) : resolver
 }
 
 /** An address that is one reference may be of any kind, and of one that is missing nobody knows which. */
-function known(written: string, resolver: SecretResolver, { overrides }: Reading): string {
+function known(written: string, resolver: SecretResolver, { overrides }: FileContext): string {
   const [whole, , context, name = ''] = new RegExp(reference.source).exec(written) ?? []
   if (overrides.offline !== true || whole === undefined || whole !== written.trim()) return written
   const found = context === 'env' ? resolver.variable(name) : resolver.named(name)
@@ -466,10 +474,10 @@ function known(written: string, resolver: SecretResolver, { overrides }: Reading
 }
 
 async function destinationOf(
-  { destination, at }: Target,
+  { destination, at }: LoadTarget,
   name: string,
   resolver: SecretResolver,
-  reading: Reading,
+  reading: FileContext,
   place: PlaceOf,
 ): Promise<Destination> {
   const { overrides, env, folder, cwd } = reading
@@ -489,7 +497,11 @@ async function destinationOf(
 }
 
 /** The destination that the command line names. Its paths begin in the current folder. */
-async function commandDestination(written: string, resolver: SecretResolver, reading: Reading): Promise<Destination> {
+async function commandDestination(
+  written: string,
+  resolver: SecretResolver,
+  reading: FileContext,
+): Promise<Destination> {
   const { env, cwd, overrides } = reading
   const place = { path: '--destination' }
   const problems = new Problems(() => place)
@@ -499,7 +511,7 @@ async function commandDestination(written: string, resolver: SecretResolver, rea
   return await openDestination(address ?? { text: written, secrets: [] }, place, where)
 }
 
-function datasetOf({ dataset, datasetAt }: Target, resolver: SecretResolver, place: PlaceOf): string | undefined {
+function datasetOf({ dataset, datasetAt }: LoadTarget, resolver: SecretResolver, place: PlaceOf): string | undefined {
   if (dataset === undefined || datasetAt === undefined) return dataset
   const problems = new Problems(place)
   const settled = resolveReferences({ dataset }, resolver, new Problems(() => place(datasetAt)))
@@ -533,7 +545,7 @@ function announcing(made: Pipeline, warnings: readonly Warning[]): Pipeline {
 }
 
 /** The same pipeline. Its runs say the profile and take its limits, which the options of a run override. */
-function profiled(made: Pipeline, target: Target): Pipeline {
+function profiled(made: Pipeline, target: LoadTarget): Pipeline {
   const { profile, limit, concurrency } = target
   if (profile === undefined) return made
   const limits = { ...(limit !== undefined && { maxPages: limit }), ...(concurrency !== undefined && { concurrency }) }

@@ -1,12 +1,12 @@
 import { readdir, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { isPlain } from '../rest/document/references.js'
-import { fileError, readDocument, readText } from './documentFile.js'
+import { fileError, readDocument, readText } from './file/documentFile.js'
 
 /** What files and folders name. */
 export interface NamedFiles {
   readonly files: readonly string[]
-  /** Documents of folders that are no pipelines. */
+  /** Documents of folders that are no pipelines, but for those that Sluice writes. */
   readonly skipped: readonly string[]
 }
 
@@ -28,12 +28,14 @@ export async function pipelineFiles(paths: readonly string[]): Promise<NamedFile
       if (await mayBePipeline(document)) {
         files.push(document)
         found += 1
-      } else skipped.push(document)
+      } else if (!OWN_FILES.test(document)) skipped.push(document)
     }
     if (found === 0) throw fileError(path, 'holds no pipeline file: no YAML or JSON document with `resources`')
   }
   return { files: [...new Set(files)], skipped }
 }
+
+const OWN_FILES = /\.(?:proof\.json|schema\.ya?ml)$/i
 
 /** Throws a ConfigError about the first path that is neither a file nor a folder. */
 export async function refuseMissing(paths: readonly string[]): Promise<void> {

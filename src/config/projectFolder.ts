@@ -2,8 +2,8 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Environment, processEnvironment } from './environment.js'
-import { workingFolder } from './secretFiles.js'
+import { type Environment, processEnvironment } from './lookup/environment.js'
+import { workingFolder } from './lookup/secretFiles.js'
 
 /** What Git must not see of a folder with pipelines. */
 const IGNORED: readonly string[] = ['.sluice/', '*.duckdb', '.env']
@@ -62,7 +62,7 @@ async function stub(file: string, secretNames: readonly string[]): Promise<boole
   if (made !== undefined) await chmod(folder, 0o700)
   const names = secretNames.length === 0 ? ['api_key'] : secretNames
   const lines = ['# Secrets of the pipelines in this folder. Remove the # and put the secret between the quotes.']
-  const text = [...lines, ...names.map(name => `# ${name} = ""`), ''].join('\n')
+  const text = [...lines, ...names.map(stubLine), ''].join('\n')
   try {
     await writeFile(file, text, { flag: 'wx', mode: 0o600 })
     return true
@@ -70,6 +70,35 @@ async function stub(file: string, secretNames: readonly string[]): Promise<boole
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   }
+}
+
+/**
+ * Writes a secret into the file of secrets, in the place of its line in the stub. Resolves to whether it is in the file now:
+ * false if the file has another one under this name, or cannot be read.
+ */
+export async function keepSecret(file: string, name: string, secret: string): Promise<boolean> {
+  const { parse, stringify } = await import('smol-toml')
+  const line = stringify({ [name]: secret }).trimEnd()
+  const text = await readFile(file, 'utf8')
+  const isKept = (): boolean | undefined => {
+    try {
+      return Object.hasOwn(parse(text), name) ? parse(text)[name] === secret : undefined
+    } catch {
+      return false
+    }
+  }
+  const kept = isKept()
+  if (kept !== undefined) return kept
+  const lines = text.split('\n')
+  const at = lines.indexOf(stubLine(name))
+  // Behind a table, it would belong to the table.
+  lines.splice(Math.max(at, 0), at === -1 ? 0 : 1, line)
+  await writeFile(file, lines.join('\n'), { mode: 0o600 })
+  return true
+}
+
+function stubLine(name: string): string {
+  return `# ${name} = ""`
 }
 
 /** How an editor finds the JSON Schema of pipeline files, and how a shell finds the command. */

@@ -27,11 +27,11 @@ import type { Lookup } from '../rest/document/references.js'
 import type { HostBudget } from '../rest/http/rateLimit.js'
 import { restSource, type SourceRecording } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
-import { type Environment, processEnvironment, proxySettings, requestSettings } from './environment.js'
+import { type Environment, processEnvironment, proxySettings, requestSettings } from './lookup/environment.js'
+import { workingFolder } from './lookup/secretFiles.js'
+import { findingAll, secretResolver } from './lookup/secrets.js'
+import { tokenFolder } from './lookup/tokenFolder.js'
 import { schedulerSettings } from './scheduler.js'
-import { workingFolder } from './secretFiles.js'
-import { findingAll, secretResolver } from './secrets.js'
-import { tokenFolder } from './tokenFolder.js'
 
 /** The same as below for a document under `source`. */
 export function defineConfig<Name extends string = string, Table extends string = Name>(

@@ -2,7 +2,7 @@ import { type Instant, parseInstant } from '../model/cursors/instant.js'
 import { ConfigError } from '../model/errors.js'
 import type { Scheduler } from '../rest/document/resources/readIncremental.js'
 import { isTimeZone } from '../rest/request/timeFormat.js'
-import { type Environment, isSet } from './environment.js'
+import { type Environment, isSet } from './lookup/environment.js'
 
 const ALLOW = 'DLT_ALLOW_EXTERNAL_SCHEDULERS'
 const START = 'DLT_INTERVAL_START'

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
-import { fileError } from '../config/documentFile.js'
+import { fileError } from '../config/file/documentFile.js'
 import { checkPipelineText } from '../config/pipelineFile.js'
 import { schemaAddress } from '../config/projectFolder.js'
 import { ConfigError, type ConfigProblem } from '../model/errors.js'
 import { anything, checkOptions, names, needed, optionsOf, path, text, wordOf } from '../model/optionKinds.js'
+import { nameFrom } from './document/pipelineName.js'
 import { referencesIn } from './draft/draftYaml.js'
 import type { Imported, ImportedPipeline, ImportInput, ImportNote, LeftOut } from './imported.js'
 import { type ImportKind, importers } from './importers.js'
-import { nameFrom } from './pipelineName.js'
 
 export interface ImportOptions extends ImportInput {
   readonly kind: ImportKind
@@ -62,7 +62,7 @@ export async function importPipeline(options: ImportOptions): Promise<ImportResu
   const { kind, destination, folder = process.cwd(), ...input } = options
   const entry = importers[kind]
   if (entry === undefined) throw fileError(kind, 'cannot be imported')
-  const [importer, { concealed }] = await Promise.all([entry.load(), import('./conceal.js')])
+  const [importer, { concealed }] = await Promise.all([entry.load(), import('./document/conceal.js')])
   const made = concealed(await bounded(() => importer(input), options))
   const schema = schemaAddress(folder).address
   const pipelines: ImportedFile[] = []
@@ -124,7 +124,7 @@ async function checked(
   pipeline: ImportedPipeline,
   place: Place,
 ): Promise<{ readonly accepted?: ImportedFile; readonly refused: readonly LeftOut[] }> {
-  const { importedText } = await import('./documentText.js')
+  const { importedText } = await import('./document/documentText.js')
   const refused: LeftOut[] = []
   for (let current = pipeline; ; ) {
     const resources = resourcesOf(current.document)

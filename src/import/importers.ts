@@ -14,17 +14,17 @@ interface ImporterEntry {
 export const importers: Readonly<Record<ImportKind, ImporterEntry>> = {
   airbyte: {
     source: 'a manifest of Airbyte',
-    load: async () => (await import('./airbyte/airbyte.js')).importAirbyte,
+    load: async () => (await import('./tools/airbyte/airbyte.js')).importAirbyte,
   },
-  har: { source: 'a recording of a browser', load: async () => (await import('./har/importHar.js')).importHar },
-  dlt: { source: 'a script of dlt', load: async () => (await import('./dlt/importDlt.js')).importDlt },
+  har: { source: 'a recording of a browser', load: async () => (await import('./tools/har/importHar.js')).importHar },
+  dlt: { source: 'a script of dlt', load: async () => (await import('./tools/dlt/importDlt.js')).importDlt },
   postman: {
     source: 'a Postman collection',
-    load: async () => (await import('./postman/importPostman.js')).importPostman,
+    load: async () => (await import('./tools/postman/importPostman.js')).importPostman,
   },
   openapi: {
     source: 'an OpenAPI document',
-    load: async () => (await import('./openapi/openapi.js')).importOpenapi,
+    load: async () => (await import('./tools/openapi/openapi.js')).importOpenapi,
   },
-  curl: { source: 'a command of curl', load: async () => (await import('./curl/importCurl.js')).importCurl },
+  curl: { source: 'a command of curl', load: async () => (await import('./tools/curl/importCurl.js')).importCurl },
 }

@@ -1,7 +1,7 @@
 import * as yaml from 'yaml'
-import { fileError } from '../config/documentFile.js'
-import { parsedYaml } from '../config/parsedYaml.js'
-import { valuesFault, yamlFault } from '../config/yamlFault.js'
+import { fileError } from '../config/file/documentFile.js'
+import { parsedYaml } from '../config/file/parsedYaml.js'
+import { valuesFault, yamlFault } from '../config/file/yamlFault.js'
 
 /** A file of data, parsed. */
 export interface SourceData {

@@ -10,8 +10,8 @@ export interface Appender {
 }
 
 export interface AppenderOptions {
-  /** Whether to sync before each append resolves. */
-  readonly syncAlways: boolean
+  /** `always`: before each append resolves. `often`: after some bytes or time. `never`: only {@link Appender.sync} does. */
+  readonly sync: 'always' | 'often' | 'never'
   /** Milliseconds of any clock. */
   readonly now: () => number
 }
@@ -59,7 +59,7 @@ export function createAppender(file: OpenFile, path: string, end: number, option
       )
       position += written
       unsynced += written
-      if (options.syncAlways) await syncNow()
+      if (options.sync === 'always') await syncNow()
     } catch (error) {
       const reason = error instanceof DataError ? error : failure(path, error)
       if (error !== broken)
@@ -70,6 +70,7 @@ export function createAppender(file: OpenFile, path: string, end: number, option
       return
     }
     for (const waiting of batch) waiting.resolve()
+    if (options.sync === 'never') return
     if (unsynced >= SYNC_BYTES || (unsynced > 0 && options.now() - syncedAt >= SYNC_MS)) {
       // Not awaited: if it fails, the next append and the sync before the commit fail too.
       syncing ??= syncNow()
@@ -137,8 +138,8 @@ export function failure(path: string, error: unknown): DataError {
   const reasons: Readonly<Record<string, string>> = {
     ENOSPC: 'the disk is full; free some space and run again, what was recorded so far is kept',
     EDQUOT: 'the disk quota is used up; free some space and run again, what was recorded so far is kept',
-    EACCES: 'there is no right to write there',
-    EROFS: 'the file system is read-only',
+    EACCES: 'there is no right to write there; SLUICE_HOME names another folder',
+    EROFS: 'the file system is read-only; SLUICE_HOME names another folder',
     EIO: 'the disk reports an error',
     ENOTDIR: 'there is a file where a folder is needed; name another working folder, or move the file away',
     EEXIST: 'there is a file where a folder is needed; name another working folder, or move the file away',

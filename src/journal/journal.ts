@@ -200,8 +200,8 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
   const scrubber = options.scrubber ?? createScrubber()
   const digest = loadDigest(options.loadId)
   const path = join(folder, RESPONSES_FILE)
-  const syncAlways = options.durability === 'power'
-  const appender: Appender = createAppender(file, path, opened.end, { syncAlways, now })
+  const sync = options.durability === 'power' ? 'always' : 'often'
+  const appender: Appender = createAppender(file, path, opened.end, { sync, now })
   const resumedPages = opened.pages
   let pages = resumedPages
   let sequence = resumedPages

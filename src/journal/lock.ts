@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { DestinationError } from '../model/errors.js'
-import { nodeCrypto } from '../model/nodeCrypto.js'
+import { nodeCrypto } from '../model/runtime/nodeCrypto.js'
 import { failure } from './append.js'
 import type { Files, OpenFile } from './fileSystem.js'
 
@@ -302,12 +302,9 @@ async function release(files: Files, path: string, mine: Holder): Promise<void> 
 function locked(dir: string, { pid, host, startedAt }: Holder): DestinationError {
   const where = host === hostname() ? '' : ` on ${host}`
   const isOwn = where === '' && pid === process.pid
-  const remedy = isOwn
-    ? 'await the run before this one'
-    : where === ''
-      ? 'wait for it, or stop it'
-      : 'it gives signs of life: wait for it, or stop it; once it is silent, the next run takes its lock over'
-
+  let remedy = 'it gives signs of life: wait for it, or stop it; once it is silent, the next run takes its lock over'
+  if (isOwn) remedy = 'await the run before this one'
+  else if (where === '') remedy = 'wait for it, or stop it'
   const message = `pipeline "${basename(dir)}" is being run by ${isOwn ? 'this program' : `process ${pid}${where}`} since ${startedAt}; ${remedy}`
   return new DestinationError('destination_locked', message, { destination: basename(dir), transient: true })
 }

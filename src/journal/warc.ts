@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
-import { uriComponent } from '../model/percentEncoding.js'
 import type { BodyPlace, RecordedResponse, ResponseIdentity } from '../model/responses.js'
 import type { Scrubber, Sealed } from '../model/secrets/scrubber.js'
+import { uriComponent } from '../model/texts/percentEncoding.js'
 
 /**
  * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`

@@ -1,6 +1,6 @@
-import { remembered } from '../model/remembered.js'
+import { remembered } from '../model/runtime/remembered.js'
 import { type TextFunction, textFunction } from './pathText.js'
-import type { JsonObject, JsonValue } from './value.js'
+import { isJsonObject, type JsonObject, type JsonValue } from './value.js'
 
 /**
  * A compiled JSONPath in dlt's dialect (jsonpath-ng). `$` is optional. Names may contain `-` and `_` and start with
@@ -499,7 +499,8 @@ function isMet<Node>(
 
 function innerOf<Node>(node: Node, tree: JsonTree<Node>): readonly Node[] {
   const kind = tree.kind(node)
-  return kind === 'object' ? [...tree.members(node)] : kind === 'array' ? tree.elements(node) : []
+  if (kind === 'object') return [...tree.members(node)]
+  return kind === 'array' ? tree.elements(node) : []
 }
 
 function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch): boolean {
@@ -574,17 +575,24 @@ function holds(test: Test, value: JsonValue): boolean {
 
 /** Values of different types have no order. */
 function compare(left: JsonValue, right: JsonValue): number | undefined {
-  if (typeof left === 'string' && typeof right === 'string') return left < right ? -1 : left > right ? 1 : 0
+  if (typeof left === 'string' && typeof right === 'string') {
+    if (left < right) return -1
+    return left > right ? 1 : 0
+  }
   if (typeof left === 'boolean' || typeof right === 'boolean') return left === right ? 0 : undefined
   const numbers =
     (typeof left === 'number' || typeof left === 'bigint') && (typeof right === 'number' || typeof right === 'bigint')
   if (!numbers) return undefined
-  return left < right ? -1 : left > right ? 1 : 0
+  if (left < right) return -1
+  return left > right ? 1 : 0
 }
 
 const valueTree: JsonTree<PathMatch> = {
-  kind: ({ value }) =>
-    value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value === 'object' ? 'object' : 'scalar',
+  kind: ({ value }) => {
+    if (value === null) return 'null'
+    if (Array.isArray(value)) return 'array'
+    return typeof value === 'object' ? 'object' : 'scalar'
+  },
   member: (up, key) => {
     const container = up.value as JsonObject
     return Object.hasOwn(container, key) ? { value: container[key] as JsonValue, container, key, up } : undefined
@@ -609,12 +617,12 @@ const computeOnValues: Compute<PathMatch> = (expression, match) => {
     return text === undefined ? [] : [{ value: text }]
   }
   if (expression.kind === 'keys') {
-    return isObject(value) ? Object.keys(value).map(key => ({ value: key })) : []
+    return isJsonObject(value) ? Object.keys(value).map(key => ({ value: key })) : []
   }
   if (expression.kind === 'length') {
     if (typeof value === 'string') return [{ value: [...value].length }]
     if (Array.isArray(value)) return [{ value: value.length }]
-    return isObject(value) ? [{ value: Object.keys(value).length }] : []
+    return isJsonObject(value) ? [{ value: Object.keys(value).length }] : []
   }
   if (expression.kind !== 'sort' || !Array.isArray(value)) return []
   const list: JsonValue[] = [...value]
@@ -639,10 +647,6 @@ function pathOf(key: string | number): string {
 
 function isOperation(name: string): name is 'keys' | 'this' | 'path' | 'parent' {
   return ['keys', 'this', 'path', 'parent'].includes(name)
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
 function simpleSteps(expression: Expression): (string | number)[] | undefined {

@@ -1,4 +1,4 @@
-import { nodeCrypto } from './nodeCrypto.js'
+import { nodeCrypto } from './runtime/nodeCrypto.js'
 
 /** A request as it is signed: what the server sees of it. */
 export interface AwsRequest {

@@ -1,7 +1,7 @@
 import type { JsonValue } from '../json/value.js'
 import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from '../schema/schemaTypes.js'
 import type { ColumnBatch } from './batch.js'
-import type { LoadedWindow, WindowAttempt, WindowsOf } from './cursorRange.js'
+import type { LoadedWindow, WindowAttempt, WindowsOf } from './cursors/cursorRange.js'
 import type { PipelineState } from './pipelineState.js'
 import type { Receipt } from './receipt.js'
 import type { Secret } from './secrets/secret.js'

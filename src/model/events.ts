@@ -110,6 +110,7 @@ export type WarningCode =
   | 'schema_changed_at_destination'
   | 'schema_unlocked'
   | 'nested_rows_gone'
+  | 'table_emptied'
   | 'fields_gone'
   | 'no_keys'
   | 'list_changed'

@@ -22,16 +22,3 @@ export function durationMs(text: string): number | undefined {
   if (match === null) return undefined
   return UNITS_MS.reduce((sum, unit, index) => sum + Number(match[index + 1] ?? 0) * unit, 0)
 }
-
-/** Expectations in one line, for `plan`. */
-export function expectationsText({ minRecords, maxChange, maxAge, notNull, unique }: Expectations): string {
-  return [
-    ...(minRecords === undefined ? [] : [`at least ${minRecords} records`]),
-    ...(maxChange === undefined
-      ? []
-      : [`a number of records within ${Math.round(maxChange * 100)} % of the last load`]),
-    ...(maxAge === undefined ? [] : [`the newest ${maxAge.path} at most ${maxAge.text} old`]),
-    ...(notNull.length === 0 ? [] : [`values at ${notNull.join(', ')}`]),
-    ...(unique.length === 0 ? [] : [`unique ${unique.map(paths => paths.join(' with ')).join(', ')}`]),
-  ].join(' · ')
-}

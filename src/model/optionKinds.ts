@@ -1,6 +1,6 @@
 import { alternatives, ConfigError, type ConfigProblem, shortened } from './errors.js'
-import { nearKey } from './nearMiss.js'
 import { Secret } from './secrets/secret.js'
+import { nearKey } from './texts/nearMiss.js'
 
 /**
  * What an option may be: the problems of a value at a key path. Undefined is an option that was left out. JavaScript

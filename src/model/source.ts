@@ -171,6 +171,8 @@ export interface Page {
   readonly place?: { readonly at: number; readonly length: number | undefined } | undefined
   /** The request that this page answers, redacted, for messages. */
   readonly from?: { readonly method: string; readonly url: string } | undefined
+  /** Takes the records that are left of the page after all steps and become rows, before the next page is asked for. */
+  readonly written?: ((records: Uint8Array) => void) | undefined
 }
 
 /** How a list ended, for the receipt. */
@@ -201,12 +203,19 @@ export interface ListEnd {
   readonly distinct?: number | undefined
   /** What this list saw in its answers, such as a next link. It is evidence for other lists of the resource. */
   readonly saw?: readonly string[] | undefined
+  /** Records of its longest page. */
+  readonly longestPage?: number | undefined
   /**
-   * `end` replaces this end if another list of the resource saw `what`: then its absence here ends the list. If no list
-   * saw it, `failure` is thrown, if there is one.
+   * `end` replaces this end if another list of the resource saw `what`, or a page with more records than `longerThan`: then
+   * its absence here ends the list. If no list saw it, `failure` is thrown, if there is one.
    */
   readonly unlessSeen?:
-    | { readonly what: string; readonly end: ListEnd; readonly failure?: SluiceError | undefined }
+    | {
+        readonly what: string
+        readonly longerThan?: number | undefined
+        readonly end: ListEnd
+        readonly failure?: SluiceError | undefined
+      }
     | undefined
 }
 

@@ -47,7 +47,7 @@ export function judgeList(end: ListEnd | undefined, records: number, announced: 
   const both = `the API announced ${count(announced, 'record')}, ${records} arrived`
   return records < announced
     ? { verdict: 'incomplete', reasons: [both] }
-    : { verdict: 'unproven', reasons: [`${both}: the list changed while it was read`] }
+    : { verdict: 'unproven', reasons: [`${both}: the list changed while it was read, or that is not its length`] }
 }
 
 /** The end of a list whose records lack something. */
@@ -61,6 +61,16 @@ export function lackingEnd(end: ListEnd, lacks: ListEnd): ListEnd {
   return { ...rest, end: about.end, reason, isOpen: false, unread, unlessSeen: otherwise }
 }
 
+/** Most different judgements that are remembered until it is known what other lists saw. */
+const MOST_UNSEEN = 1_000
+
+function worse(one: Judgement, other: Judgement): Judgement {
+  return RANK[one.verdict] >= RANK[other.verdict] ? one : other
+}
+
+/** What another list may have seen. */
+type Unless = Pick<NonNullable<ListEnd['unlessSeen']>, 'what' | 'longerThan'>
+
 /** Judges a resource by its lists. The worst verdict counts, with all its reasons. Memory is bounded. */
 export class ResourceJudge {
   readonly #reasons = new Map<string, number>()
@@ -69,8 +79,9 @@ export class ResourceJudge {
   readonly unread = new Set<Unread>()
   readonly #unseen = new Map<
     string,
-    { readonly end: ListEnd; readonly otherwise: ListEnd; readonly what: string; times: number }
+    { readonly judged: Judgement; readonly otherwise: Judgement; readonly unless: Unless; times: number }
   >()
+  #longestPage = 0
   #verdict: Verdict = 'complete'
   #failure: { readonly what: string; readonly error: SluiceError } | undefined
   #lists = 0
@@ -89,22 +100,28 @@ export class ResourceJudge {
     this.#lists += 1
     const records = end?.distinct ?? delivered
     for (const what of end?.saw ?? []) this.#saw.add(what)
+    this.#longestPage = Math.max(this.#longestPage, end?.longestPage ?? 0)
     if (end?.unread !== undefined) this.unread.add(end.unread)
     if (end?.end === 'proven' && delivered !== records && !this.#areMerged) {
       const twice = `${count(delivered - records, 'record')} came twice, and rows are not merged by their keys`
       this.#take({ verdict: 'unproven', reasons: [`${end.reason}; ${twice}`] })
       return
     }
+    const judged = judgeList(end, records, announced)
     if (end?.unlessSeen === undefined) {
-      this.#take(judgeList(end, records, announced))
+      this.#take(judged)
       return
     }
-    const { what, failure } = end.unlessSeen
+    const { what, longerThan, failure, end: otherEnd } = end.unlessSeen
     if (failure !== undefined) this.#failure ??= { what, error: failure }
-    const key = `${what} ${end.reason}`
+    const otherwise = judgeList(otherEnd, records, announced)
+    const key = JSON.stringify([what, judged, otherwise])
     const known = this.#unseen.get(key)
-    if (known === undefined) this.#unseen.set(key, { end, otherwise: end.unlessSeen.end, what, times: 1 })
-    else known.times += 1
+    if (known !== undefined) known.times += 1
+    // Beyond that, the worse of the two counts at once.
+    else if (this.#unseen.size < MOST_UNSEEN)
+      this.#unseen.set(key, { judged, otherwise, unless: { what, longerThan }, times: 1 })
+    else this.#take(worse(judged, otherwise))
   }
 
   /**
@@ -113,14 +130,16 @@ export class ResourceJudge {
    */
   judgement(): Judgement {
     if (this.#failure !== undefined && !this.#saw.has(this.#failure.what)) throw this.#failure.error
-    for (const { end, otherwise, what, times } of this.#unseen.values()) {
-      const { end: proof, reason } = this.#saw.has(what) ? otherwise : end
-      this.#take({ verdict: OF_END[proof], reasons: [reason] }, times)
-    }
+    for (const { judged, otherwise, unless, times } of this.#unseen.values())
+      this.#take(this.#hasSeen(unless) ? otherwise : judged, times)
     this.#unseen.clear()
     if (this.#lists === 0) this.#take({ verdict: 'complete', reasons: ['there was no parent record to ask for'] })
     const reasons = [...this.#reasons].map(([reason, times]) => (times === 1 ? reason : `${reason} (${times} lists)`))
     return { verdict: this.#verdict, reasons }
+  }
+
+  #hasSeen({ what, longerThan }: Unless): boolean {
+    return this.#saw.has(what) || (longerThan !== undefined && this.#longestPage > longerThan)
   }
 
   #take({ verdict, reasons }: Judgement, times = 1): void {

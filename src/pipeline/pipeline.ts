@@ -25,9 +25,9 @@ import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
 import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
 import type { ChangeOptions, Dropped } from './look/dropResources.js'
-import type { LastLook } from './look/lastLook.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
 import type { RowKey, RowTrace, TraceOptions } from './look/traceRow.js'
+import type { UncommittedRun } from './look/uncommittedRuns.js'
 import {
   forBackfill,
   forBackfillStatus,
@@ -40,7 +40,7 @@ import {
   rowKey,
 } from './pipelineOptions.js'
 import type { ReplayOptions } from './run/replayPipeline.js'
-import type { LoadResult, RunOptions, RunResult, RunWarning } from './setup.js'
+import { asFolder, type LoadResult, type RunOptions, type RunResult, type RunWarning } from './setup.js'
 
 export interface PipelineOptions<Name extends string = string, Table extends string = string> {
   /** Key of the pipeline's state at the destination. */
@@ -111,10 +111,10 @@ export interface Pipeline<Name extends string = string, Table extends string = s
    */
   trace(table: string, key: RowKey, options?: TraceOptions): Promise<RowTrace | undefined>
   /**
-   * The last run that found nothing new, and so left no load at the destination. Only the working folder in which it ran
-   * knows of it. Undefined if there is none.
+   * The last 50 runs that committed nothing, newest first: they found nothing new, failed or were stopped, and left no
+   * load at the destination. Only the working folder in which they ran knows of them.
    */
-  lastLook(): Promise<LastLook | undefined>
+  uncommittedRuns(): Promise<readonly UncommittedRun[]>
   /** Drops the tables of resources, with their nested tables and their state, in one transaction. */
   drop(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
   /** Resets the cursors of resources in one transaction. Their rows stay. */
@@ -155,7 +155,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
     destination,
     scrubber,
     datasetName: datasetNameOf(options),
-    home: options.home ?? '.sluice',
+    home: asFolder(options.home ?? '.sluice', 'home'),
     schemaFiles: options.schema ?? {},
     naming: options.naming,
     clock: options.clock ?? systemClock,
@@ -239,9 +239,9 @@ export function pipeline<Name extends string = string, Table extends string = Na
       const { traceRow } = await import('./look/traceRow.js')
       return await outward(() => traceRow(setup, table, key, asked), asked.signal)
     },
-    async lastLook() {
-      const { readLook } = await import('./look/lastLook.js')
-      return await outward(() => readLook(setup))
+    async uncommittedRuns() {
+      const { uncommittedRuns } = await import('./look/uncommittedRuns.js')
+      return await outward(() => uncommittedRuns(setup))
     },
     async drop(resources, asked = {}) {
       checkChange(resources, asked)

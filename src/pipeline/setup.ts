@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import type { Files } from '../journal/fileSystem.js'
 import type { Destination, TableChanges } from '../model/destination.js'
+import { ConfigError } from '../model/errors.js'
 import type { EventListener, RunEvent } from '../model/events.js'
-import { uriComponent } from '../model/percentEncoding.js'
 import type { Receipt } from '../model/receipt.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Clock, DispositionHint, Source } from '../model/source.js'
+import { uriComponent } from '../model/texts/percentEncoding.js'
 import type { ContractMode, SchemaContract, WriteDisposition } from '../schema/schemaTypes.js'
 import type { RowCounts } from './knownTables.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
@@ -83,6 +84,17 @@ export interface RunResult<Name extends string = string, Table extends string = 
 
 /** A result before its warnings are added. */
 export type LoadResult = Omit<RunResult, 'warnings'>
+
+/**
+ * The working folder as it is given. Fails with a ConfigError if that is an address, which would make a folder `s3:` on this
+ * machine. `path`: the option or variable that holds it.
+ */
+export function asFolder(home: string, path: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(home)?.[1]
+  if (scheme === undefined) return home
+  const message = `is an address (${scheme}://…), and the working folder is a folder: a bucket has no locks, and nothing is written at the end of its files. Workers on several machines share a folder of a file system such as NFS; without one, give each its own, and a window whose worker died is read again`
+  throw new ConfigError([{ place: { path }, message }])
+}
 
 /** Folder with the journals and locks of a pipeline. */
 export function pipelineFolder(setup: PipelineSetup): string {

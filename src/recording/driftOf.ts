@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import { fileError } from '../config/documentFile.js'
+import { fileError } from '../config/file/documentFile.js'
 import { loadPipelineFile } from '../config/pipelineFile.js'
 import { JsonDocument } from '../json/bytes.js'
 import { parseJson } from '../json/parse.js'

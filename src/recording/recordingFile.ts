@@ -1,14 +1,14 @@
-import { randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import { fileError } from '../config/documentFile.js'
+import { writeFile } from 'node:fs/promises'
+import { fileError } from '../config/file/documentFile.js'
 import type { OpenFile } from '../journal/fileSystem.js'
 import { systemFiles } from '../journal/journal.js'
 import { decodeInfo, encodeInfo, loadDigest } from '../journal/loads.js'
 import { readRecord, scan } from '../journal/scan.js'
 import { decodeResponse, encodeRecord, encodeResponse, recordId, type WarcRecord } from '../journal/warc.js'
+import { replaceBy } from '../journal/wholeFile.js'
 import { isJsonObject, type JsonObject } from '../json/value.js'
-import { uriComponent } from '../model/percentEncoding.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
+import { uriComponent } from '../model/texts/percentEncoding.js'
 import type { Exchange } from './recordedExchange.js'
 
 /** The requests of a pipeline, with the answers of the API. */
@@ -90,18 +90,9 @@ export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffe
 
 /** Writes the whole file or nothing. If several processes write it at once, the last one wins. */
 export async function writeRecording(path: string, bytes: Buffer): Promise<void> {
-  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`
   try {
-    const file = await open(partial, 'wx')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(partial, path)
+    await replaceBy(path, partial => writeFile(partial, bytes, { flag: 'wx', flush: true }))
   } catch (error) {
-    await rm(partial, { force: true }).catch(() => undefined)
     throw fileError(path, `cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`)
   }
 }

@@ -13,7 +13,7 @@ export interface Served {
 export const FAULTS = ['429', '500', 'cut body', 'expired token', 'repeated page'] as const
 export type Fault = (typeof FAULTS)[number]
 
-export interface ReplayOptions {
+export interface RecordingReplayOptions {
   readonly fault?: Fault | undefined
   readonly clean: (text: string) => string
 }
@@ -23,13 +23,16 @@ export interface Replay {
   readonly served: readonly Served[]
   /** How often the fault occurred. */
   readonly faults: () => number
+  /** Whether a request that met the fault was not asked again. */
+  readonly isGivenUp: () => boolean
 }
 
 /** Answers from a recording, not the network. A repeated request gets the recorded answers in order, then the last. */
-export function replayTransport(exchanges: readonly Exchange[], { fault, clean }: ReplayOptions): Replay {
+export function replayTransport(exchanges: readonly Exchange[], { fault, clean }: RecordingReplayOptions): Replay {
   const queues = new AnswerQueues(exchanges, clean)
   const served: Served[] = []
   const spoilt = new Set<string>()
+  const again = new Set<string>()
   const previous = new Map<string, Exchange>()
   let faults = 0
   const transport: Transport = async ({ method, url, body, unsigned, signal }) => {
@@ -51,12 +54,13 @@ export function replayTransport(exchanges: readonly Exchange[], { fault, clean }
         return wrong
       }
     }
+    if (spoilt.has(request)) again.add(request)
     queues.take(asked, bySigner)
     if (!bySigner) previous.set(resource, found)
     served.push({ resource, request, status: found.answer.status })
     return answerOf(found)
   }
-  return { transport, served, faults: () => faults }
+  return { transport, served, faults: () => faults, isGivenUp: () => again.size < spoilt.size }
 }
 
 export function notRecorded(request: string, known: Iterable<string>): string {

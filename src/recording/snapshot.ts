@@ -9,7 +9,7 @@ import type { Recording } from './recordingFile.js'
 import type { Served } from './replayTransport.js'
 
 /** What a pipeline makes of its recording, as text. */
-export interface Snapshot {
+export interface RecordingSnapshot {
   readonly requests: readonly string[]
   readonly lists: readonly string[]
   readonly tables: readonly string[]
@@ -27,7 +27,7 @@ export async function snapshotOf(
   { pages }: Pick<Recording, 'pages'>,
   served: readonly Served[],
   signal?: AbortSignal,
-): Promise<Snapshot> {
+): Promise<RecordingSnapshot> {
   let result: RunResult | undefined
   let failure: string | undefined
   try {
@@ -47,7 +47,7 @@ export async function snapshotOf(
 }
 
 /** The text of a snapshot, for a file in Git. */
-export function snapshotText({ requests, lists, tables, failure }: Snapshot, recording: Recording): string {
+export function snapshotText({ requests, lists, tables, failure }: RecordingSnapshot, recording: Recording): string {
   const { pipeline, recordedAt, pages, parents } = recording
   return [
     `# What the pipeline ${pipeline} makes of its recording. \`sluice test --update\` writes this file.`,

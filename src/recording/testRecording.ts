@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { fileError } from '../config/documentFile.js'
+import { fileError } from '../config/file/documentFile.js'
 import { loadPipelineFile } from '../config/pipelineFile.js'
-import { replaceFile } from '../pipeline/look/schemaFiles.js'
+import { replaceFile } from '../journal/wholeFile.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { TokenStore } from '../rest/auth/authenticator.js'
 import { withoutSignatures } from './recordedExchange.js'
@@ -10,7 +10,7 @@ import { type Recording, readRecording } from './recordingFile.js'
 import { IN_MEMORY, inFolder, maskRules, masksOf, recordingPath, snapshotPath } from './recordPipeline.js'
 import { FAULTS, type Fault, type Replay, replayTransport } from './replayTransport.js'
 import { shortened } from './shortened.js'
-import { type Snapshot, snapshotOf, snapshotText } from './snapshot.js'
+import { type RecordingSnapshot, snapshotOf, snapshotText } from './snapshot.js'
 import { textDiff } from './textDiff.js'
 
 export interface TestOptions {
@@ -35,7 +35,15 @@ export interface TestedPipeline {
   readonly difference: readonly string[]
   readonly requests: number
   /** For each fault that the recording can have: nothing, or what it changed. */
-  readonly faults: readonly { readonly fault: Fault; readonly difference: readonly string[] }[]
+  readonly faults: readonly TestedFault[]
+}
+
+interface TestedFault {
+  readonly fault: Fault
+  /** Changed lines, or the error of a run that failed. */
+  readonly difference: readonly string[]
+  /** What to change in the document, so that the run outlasts the fault. */
+  readonly advice?: string | undefined
 }
 
 /**
@@ -96,8 +104,13 @@ export async function testRecording(
     signal,
   })) {
     if (difference.length > 0) problems.push(`${pipeline} does not load what ${snapshot} expects:`, ...difference)
-    for (const { fault, difference: changed } of tried)
-      if (changed.length > 0) problems.push(`${pipeline} loads other tables with the fault "${fault}":`, ...changed)
+    for (const { fault, difference: changed, advice } of tried)
+      if (changed.length > 0)
+        problems.push(
+          `${pipeline} loads other tables with the fault "${fault}":`,
+          ...changed,
+          ...(advice === undefined ? [] : [advice]),
+        )
   }
   if (problems.length > 0) throw new Error(problems.join('\n'))
 }
@@ -151,9 +164,10 @@ async function replayed(
   name: string,
   one: One,
   fault?: Fault,
-): Promise<{ readonly snapshot: Snapshot; readonly faults: number }> {
-  const { pipeline, served, faults } = await replayedPipeline(file, name, one, fault)
-  return { snapshot: await snapshotOf(pipeline, one.recording, served, one.options.signal), faults: faults() }
+): Promise<{ readonly snapshot: RecordingSnapshot; readonly faults: number; readonly isGivenUp: boolean }> {
+  const { pipeline, served, faults, isGivenUp } = await replayedPipeline(file, name, one, fault)
+  const snapshot = await snapshotOf(pipeline, one.recording, served, one.options.signal)
+  return { snapshot, faults: faults(), isGivenUp: isGivenUp() }
 }
 
 /** The pipeline with its recording in place of the API, and a database in memory. */
@@ -162,10 +176,10 @@ export async function replayedPipeline(
   name: string,
   { recording, home, options }: Pick<One, 'recording' | 'home' | 'options'>,
   fault?: Fault,
-): Promise<Pick<Replay, 'served' | 'faults'> & { readonly pipeline: Pipeline }> {
+): Promise<Omit<Replay, 'transport'> & { readonly pipeline: Pipeline }> {
   let pipeline: Pipeline | undefined
   const clean = (text: string): string => withoutSignatures(pipeline?.source.scrubber?.text(text) ?? text)
-  const { transport, served, faults } = replayTransport(recording.exchanges, { fault, clean })
+  const { transport, ...replay } = replayTransport(recording.exchanges, { fault, clean })
   const { pipelines } = await loadPipelineFile(file, {
     destination: IN_MEMORY,
     profile: options.profile,
@@ -183,7 +197,7 @@ export async function replayedPipeline(
   pipeline = pipelines.find(one => one.name === name)
   if (pipeline === undefined) throw fileError(file, `holds no pipeline ${name} when it is read again`)
   refuseOtherMask(file, recording, pipeline)
-  return { pipeline, served, faults }
+  return { pipeline, ...replay }
 }
 
 /** What was masked when it was recorded stays as it is, so a mask that changed since would be tested by nothing. */
@@ -205,20 +219,44 @@ const NO_TOKENS: TokenStore = {
   alone: async (_name, _signal, work) => await work('{"refresh_token":"***"}', async () => {}),
 }
 
-async function faultsOf(file: string, name: string, one: One, plain: Snapshot): Promise<TestedPipeline['faults']> {
+async function faultsOf(
+  file: string,
+  name: string,
+  one: One,
+  plain: RecordingSnapshot,
+): Promise<TestedPipeline['faults']> {
   const canRenew = one.recording.exchanges.some(({ bySigner }) => bySigner)
-  const tested: { readonly fault: Fault; readonly difference: readonly string[] }[] = []
+  const tested: TestedFault[] = []
   for (const fault of FAULTS) {
     if (fault === 'expired token' && !canRenew) continue
-    const { snapshot, faults } = await replayed(file, name, one, fault)
+    const { snapshot, faults, isGivenUp } = await replayed(file, name, one, fault)
     if (faults === 0) continue
     // An API that repeats itself cannot be read: what counts is that nobody takes it for the whole list.
     const isTold = fault === 'repeated page' && (snapshot.failure !== undefined || snapshot.isIncomplete)
-    tested.push({ fault, difference: isTold ? [] : textDiff(faultText(plain), faultText(snapshot)) })
+    const { failure } = snapshot
+    if (isTold) tested.push({ fault, difference: [] })
+    else if (failure !== undefined && failure !== plain.failure) {
+      tested.push({ fault, difference: [`+ failed: ${failure}`], ...(isGivenUp && { advice: adviceFor(fault) }) })
+    } else tested.push({ fault, difference: textDiff(faultText(plain), faultText(snapshot)) })
   }
   return tested
 }
 
-function faultText({ tables, failure }: Snapshot): string {
+/** How a document asks again after a fault. */
+function adviceFor(fault: Fault): string | undefined {
+  const attempts = 'set `retry.attempts` to 2 or more'
+  switch (fault) {
+    case '429':
+    case '500':
+      return `The request was not sent again: ${attempts}, and let \`retry.statuses\` have ${fault}.`
+    case 'cut body':
+      return `The request was not sent again: ${attempts}.`
+    case 'expired token':
+    case 'repeated page':
+      return undefined
+  }
+}
+
+function faultText({ tables, failure }: RecordingSnapshot): string {
   return [...(failure === undefined ? [] : [`failed: ${failure}`, '']), ...tables].join('\n')
 }

@@ -1,5 +1,5 @@
 import type { JsonValue } from '../json/value.js'
-import type { Backoff } from '../model/backoff.js'
+import type { Backoff } from '../model/runtime/backoff.js'
 import type { Secret } from '../model/secrets/secret.js'
 import type { ListEnd } from '../model/source.js'
 
@@ -137,7 +137,10 @@ export interface Paginator {
   readonly field?: string | undefined
   /** It goes by the headers of an answer alone, so that a long body of rows may come in several pages, one after the other. */
   readonly goesByHeaders?: boolean | undefined
-  /** JSONPaths of the answer that the paginator uses. The check of the list ignores them as evidence. */
+  /**
+   * What the paginator uses of an answer: JSONPaths of the body, and names of headers in lower case. The check of the list
+   * ignores them as evidence.
+   */
   readonly goesBy?: readonly string[] | undefined
   /** How to find out what a page with fewer records than requested means. For paginators that count records. */
   readonly shortPages?: ShortPages | undefined

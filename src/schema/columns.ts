@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../json/value.js'
 import { isJsonObject, withoutMember } from '../json/value.js'
 import { SchemaError } from '../model/errors.js'
-import { literalPattern } from '../model/literalPattern.js'
+import { literalPattern } from '../model/texts/literalPattern.js'
 import type { ColumnSchema, DataType, ReadonlyColumn, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
 /**

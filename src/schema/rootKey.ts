@@ -72,7 +72,8 @@ const SYSTEM_PREFIX = '_dlt'
 function hintedName(schema: ReadonlySchema, hint: 'row_key' | 'root_key'): string {
   const names = objectMember(schema.settings, 'default_hints')?.[hint]
   const first = Array.isArray(names) ? names[0] : undefined
-  return typeof first === 'string' ? first : hint === 'row_key' ? '_dlt_id' : '_dlt_root_id'
+  if (typeof first === 'string') return first
+  return hint === 'row_key' ? '_dlt_id' : '_dlt_root_id'
 }
 
 /** The columns of a root table that nested rows carry: from the name in the root row to the name in the nested row. */

@@ -225,7 +225,7 @@ function checkType(table: TableSchema, existing: ColumnSchema, declared: ColumnS
   throw new SchemaError(
     'schema',
     `Column ${table.name}.${existing.name} is ${existing.data_type} in the stored schema and cannot become ` +
-      `${declared.data_type}; remove the data_type hint or load into another column`,
+      `${declared.data_type}; a full refresh loads the table anew (--full-refresh), or remove the data_type hint`,
     { table: table.name, column: existing.name },
   )
 }

@@ -1,4 +1,4 @@
-import { readDocument } from '../config/documentFile.js'
+import { readDocument } from '../config/file/documentFile.js'
 import { keepProofs } from '../import/prove/proofFile.js'
 import { proveAfter } from '../import/prove/proveDocument.js'
 import { isJsonObject, type JsonValue } from '../json/value.js'
@@ -6,6 +6,7 @@ import { stringifyJson } from '../json/write.js'
 import { AbortError, DataError, RequestError } from '../model/errors.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { pathKeys } from '../rest/document/problems.js'
+import { mixedName } from '../schema/mixedNumbers.js'
 import { isDocument } from './editedDocument.js'
 import type { ApiFindings, DocumentFinding } from './pageContract.js'
 
@@ -37,8 +38,11 @@ export async function checkedFindings({ pipeline, path, signal }: Asked): Promis
       const total = announced === undefined ? '' : `, ${announced} announced`
       say(resource, { status: 'proven', message: `${resource}: ${records} records on the first page${total}` })
       for (const guess of guesses) say(resource, { status: 'assumed', message: `${resource}: detected ${guess}` })
-      for (const key of mixedNumbers)
-        say(resource, { status: 'noted', message: `${key} has whole numbers and fractions: give it a data_type` })
+      for (const column of mixedNumbers)
+        say(resource, {
+          status: 'noted',
+          message: `${mixedName(column)} has whole numbers and fractions: give it a data_type`,
+        })
     }
   } catch (error) {
     if (error instanceof AbortError || !(error instanceof RequestError || error instanceof DataError)) throw error

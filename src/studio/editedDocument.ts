@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { chmod, realpath, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { readText } from '../config/documentFile.js'
+import { readText } from '../config/file/documentFile.js'
 import { checkPipelineText } from '../config/pipelineFile.js'
+import { replaceFile } from '../journal/wholeFile.js'
 import { ConfigError } from '../model/errors.js'
-import { inTurns } from '../model/inTurn.js'
-import { replaceFile } from '../pipeline/look/schemaFiles.js'
+import { inTurns } from '../model/runtime/inTurn.js'
 import type { DocumentProblem, DocumentSaved, DocumentText } from './pageContract.js'
 
 /** The text of a pipeline file, with what tells it from a later one. Throws a ConfigError if it is not there any more. */

@@ -70,10 +70,10 @@ export interface TableFacts {
   readonly isSystem: boolean
   /** What happens to new tables, new columns and values of another type. */
   readonly contract: SchemaContract
-  readonly columns: readonly ColumnFacts[]
+  readonly columns: readonly ListedColumn[]
 }
 
-export interface ColumnFacts {
+export interface ListedColumn {
   readonly name: string
   readonly type: string
   readonly nullable: boolean

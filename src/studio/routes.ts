@@ -25,12 +25,13 @@ import {
   wordOf,
 } from '../model/optionKinds.js'
 import { rowsOf, worstVerdict } from '../model/receipt.js'
-import { csvLine } from '../model/rowText.js'
 import type { Clock } from '../model/source.js'
+import { csvLine } from '../model/texts/rowText.js'
 import type { PastLoad } from '../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { resolveContract } from '../schema/contracts.js'
 import { isSystemTable } from '../schema/export/exportedTables.js'
+import { tableChain } from '../schema/rootKey.js'
 import type { ReadonlyTable } from '../schema/schemaTypes.js'
 import { isDocument, problemsOf, readDocumentText, saveDocumentText } from './editedDocument.js'
 import { SAFE_HEADERS } from './guard.js'
@@ -118,7 +119,11 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns, { clock, statem
     const dataset = pipeline.dataset()
     const [schema, names] = [await dataset.schema(), new Set(await dataset.tables())]
     if (schema === undefined) return told(context, { tables: [] } satisfies TableList)
-    const tables = [...schema.tables.values()].filter(({ name }) => names.has(name) || isSystemTable(name))
+    const roots = [...schema.tables.values()].filter(({ parent }) => parent === undefined)
+    // Nested tables follow their parents.
+    const tables = roots
+      .flatMap(({ name }) => tableChain(schema, name))
+      .filter(({ name }) => names.has(name) || isSystemTable(name))
     const facts = tables.map(table => tableFacts(table, resolveContract(schema, table.name)))
     return told(context, { tables: facts } satisfies TableList)
   })
@@ -332,17 +337,15 @@ function withTexts(value: unknown, literal?: string): unknown {
   return Object.fromEntries(members)
 }
 
+function failureOf(error: unknown): readonly [code: string, status: 400 | 404 | 409 | 500] {
+  if (error instanceof NotFound) return ['not_found', 404]
+  if (error instanceof Broken) return ['config', 409]
+  if (!(error instanceof SluiceError)) return ['internal', 500]
+  return [error.code, error instanceof ConfigError || error instanceof QueryError ? 400 : 409]
+}
+
 function failed(context: Context, error: unknown): Response {
-  const code =
-    error instanceof NotFound
-      ? 'not_found'
-      : error instanceof Broken
-        ? 'config'
-        : error instanceof SluiceError
-          ? error.code
-          : 'internal'
-  const isAsked = error instanceof ConfigError || error instanceof QueryError
-  const status = code === 'not_found' ? 404 : isAsked ? 400 : code === 'internal' ? 500 : 409
+  const [code, status] = failureOf(error)
   return context.json({ code, message: problemOf(error) } satisfies ApiFailure, status)
 }
 
@@ -441,7 +444,7 @@ async function* csvOf(pipeline: Pipeline, sql: string, signal: AbortSignal): Asy
   for await (const { columns, rows } of rawRows(pipeline, sql, { signal })) {
     const head = isFirst ? [csvLine(columns.map(({ name }) => name))] : []
     isFirst = false
-    yield [...head, ...rows.map(csvLine)].map(line => `${line}\r\n`).join('')
+    yield [...head, ...rows.map(row => csvLine(row))].map(line => `${line}\r\n`).join('')
   }
 }
 

@@ -1,6 +1,6 @@
 import { ok } from 'node:assert/strict'
 import type { ColumnBatch } from '../model/batch.js'
-import type { LoadedWindow } from '../model/cursorRange.js'
+import type { LoadedWindow } from '../model/cursors/cursorRange.js'
 import type {
   CommitPlan,
   Connection,

@@ -6,7 +6,7 @@ import type { Tell } from '../config/notify/toldWork.js'
 import { nextTime } from '../config/schedule.js'
 import { parseJson } from '../json/parse.js'
 import { stringifyJson } from '../json/write.js'
-import type { CursorRange } from '../model/cursorRange.js'
+import type { CursorRange } from '../model/cursors/cursorRange.js'
 import { DataError, type ErrorCode, RequestError, SluiceError, shortened } from '../model/errors.js'
 import type { RunEvent } from '../model/events.js'
 import type { Verdict } from '../model/receipt.js'
@@ -44,7 +44,7 @@ export interface ServiceOptions {
 }
 
 /** What a run came to. Facts only: rows never pass through the engine. */
-export interface RunFacts {
+export interface RunOutcome {
   readonly loadId: string | null
   readonly verdicts: Readonly<Record<string, Verdict>>
   readonly records: number
@@ -253,10 +253,10 @@ export function pipelineServices(
     name: SERVICES.pipeline,
     options,
     handlers: {
-      run: async (ctx: ObjectContext, input: unknown): Promise<RunFacts> => {
+      run: async (ctx: ObjectContext, input: unknown): Promise<RunOutcome> => {
         const { select, fullRefresh, maxPages } = parsed(runInput, input)
         const newest = () => work(ctx, ctx.key, 'look', async () => factsBefore(servedBy(ctx.key).pipeline))
-        const run = async (before: RunFacts | null): Promise<RunFacts> => {
+        const run = async (before: RunOutcome | null): Promise<RunOutcome> => {
           const { pipeline } = servedBy(ctx.key)
           const noticeId = noticeIdOf(ctx)
           // The worker before may have died between its commit and its answer. Whether it told of it, nobody knows.
@@ -402,7 +402,7 @@ interface HandedOut {
 
 /** What the object of a pipeline sends to itself. */
 interface SelfCalled {
-  run(ctx: ObjectContext, input: unknown): Promise<RunFacts>
+  run(ctx: ObjectContext, input: unknown): Promise<RunOutcome>
   tick(ctx: ObjectContext, input: unknown): Promise<void>
 }
 
@@ -431,7 +431,7 @@ function noticeIdOf(ctx: Context): string {
   return `msg_${ctx.request().id}`
 }
 
-async function factsBefore(pipeline: Pipeline): Promise<RunFacts | null> {
+async function factsBefore(pipeline: Pipeline): Promise<RunOutcome | null> {
   const newest = await newestLoad(pipeline)
   return newest === undefined ? null : factsOf(newest.loadId, newest.receipts)
 }
@@ -439,7 +439,7 @@ async function factsBefore(pipeline: Pipeline): Promise<RunFacts | null> {
 function factsOf(
   loadId: string | null,
   receipts: readonly { readonly resource: string; readonly verdict: Verdict; readonly records: number }[],
-): RunFacts {
+): RunOutcome {
   return {
     loadId,
     verdicts: Object.fromEntries(receipts.map(({ resource, verdict }) => [resource, verdict])),

@@ -19,13 +19,14 @@ import { SERVICES } from './restateServer.js'
  */
 
 /**
- * Times at which requests may start: `delayMs` from now on, and each `spacingMs` after the one before. Delays, because the
- * clocks of two machines differ.
+ * A slice of the time of the budget's clock: it begins `delayMs` after `nowMs` and lasts `lengthMs`. No two overlap. Requests
+ * start `spacingMs` apart, the last one at least that long before the end.
  */
 export interface Lease {
+  readonly nowMs: number
   readonly delayMs: number
   readonly spacingMs: number
-  readonly count: number
+  readonly lengthMs: number
 }
 
 /** The calls of an origin's budget. */
@@ -37,33 +38,51 @@ export interface BudgetCalls {
 
 const leaseRequest = z.strictObject({
   wanted: z.int().min(1),
+  /** So much of a slice may be over before its worker has it. */
+  lostMs: z.number().min(0),
   requests: z.number().positive(),
   perMs: z.number().positive(),
 })
 export type LeaseRequest = z.output<typeof leaseRequest>
 const pauseRequest = z.strictObject({ delayMs: z.number().positive() })
 export const leaseAnswer = z.object({
+  nowMs: z.number(),
   delayMs: z.number().min(0),
   spacingMs: z.number().positive(),
-  count: z.int().min(1),
+  lengthMs: z.number().positive(),
 })
 
-/** Requests use this share of the rate, because a late request comes close to the next one. */
+/**
+ * Requests use this share of the rate. In a period and the time that remains of the next one, there are as many starts as the
+ * API allows: so much later may a request come to the API than its start.
+ */
 const SHARE = 0.94
-/** A worker holds at most a quarter of the starts of one period. */
+/** Of that time, the part that a worker may be late. The rest is for the way to the API. */
+const LATE_PART = 0.5
+/** A worker asks for at most a quarter of the starts of one period. */
 const LARGEST_PART = 4
-/** A start time that passed longer ago is given up. */
-const STALE_MS = 40
-/** One request gives up at most so many start times. Then it starts late. */
-const MOST_MISSED = 5
+/** Of the sums of fractions. */
+const ROUNDING = 1e-6
+/** For so long a measurement of the budget's clock is good. */
+const MEASURED_FOR_MS = 60_000
 /** A budget makes no longer pauses. The run that was asked to wait longer decides itself. */
 const LONGEST_PAUSE_MS = 24 * 3_600_000
 
-/** The next times of a budget that is free from `free` on. Both times are milliseconds since the epoch. */
+/** The next slice of a budget that is free from `free` on. Both times are milliseconds since the epoch. */
 export function nextLease(asked: LeaseRequest, free: number, now: number): Lease {
-  const spacingMs = asked.perMs / (asked.requests * SHARE)
+  const spacingMs = spacingOf(asked)
   const most = Math.max(1, Math.floor(asked.requests / LARGEST_PART))
-  return { delayMs: Math.max(0, free - now), spacingMs, count: Math.min(asked.wanted, most) }
+  const lengthMs = Math.min(asked.wanted, most) * spacingMs + asked.lostMs
+  return { nowMs: now, delayMs: Math.max(0, free - now), spacingMs, lengthMs }
+}
+
+function spacingOf({ requests, perMs }: Rate): number {
+  return perMs / (requests * SHARE)
+}
+
+/** How much later than its time a request may start. */
+export function mostLateMs({ perMs }: Pick<Rate, 'perMs'>): number {
+  return (perMs / SHARE - perMs) * LATE_PART
 }
 
 /** The budget as an object of the engine. */
@@ -80,7 +99,7 @@ export function budgetObject(sdk: RestateSdk) {
         const now = await ctx.date.now()
         const free = Math.max((await ctx.get<number>('free')) ?? 0, (await ctx.get<number>('pausedUntil')) ?? 0)
         const lease = nextLease(data, free, now)
-        ctx.set('free', now + lease.delayMs + lease.count * lease.spacingMs)
+        ctx.set('free', now + lease.delayMs + lease.lengthMs)
         return lease
       },
       pause: async (ctx: ObjectContext, input: unknown): Promise<void> => {
@@ -136,13 +155,30 @@ function leasedGate(inner: Gate, times: LeasedTimes, pause: (delayMs: number) =>
   }
 }
 
+export interface Rate {
+  readonly requests: number
+  readonly perMs: number
+}
+
+/** How far the clock of the budget is ahead of the own one: at least and at most. */
+interface Ahead {
+  readonly least: number
+  readonly most: number
+  readonly measuredAt: number
+}
+
 /** The times that this worker holds for one origin. */
 class LeasedTimes {
   readonly #origin: string
   readonly #calls: BudgetCalls
-  #limits: { readonly requests: number; readonly perMs: number }
+  #limits: Rate
   #held: number[] = []
   #waiting = 0
+  /** Times that passed while nobody was awake. */
+  #missed = 0
+  #ahead: Ahead | undefined
+  /** How long the last answer took, if its slice was over by then. */
+  #answerMs = 0
   #asked: Promise<void> | undefined
 
   constructor(origin: string, limits: RateLimits, calls: BudgetCalls) {
@@ -161,7 +197,7 @@ class LeasedTimes {
   async next({ clock, signal, onWait }: EnterOptions): Promise<void> {
     this.#waiting += 1
     try {
-      for (let missed = 0; ; ) {
+      for (;;) {
         signal.throwIfAborted()
         const at = this.#take(clock)
         if (at === undefined) {
@@ -169,13 +205,18 @@ class LeasedTimes {
           continue
         }
         const delayMs = at - clock.now()
-        if (delayMs <= 0) return
-        const isPause = delayMs > this.#limits.perMs
-        const reason = isPause ? 'the API asked another worker to wait' : 'the rate limit that workers share'
-        onWait(delayMs, { until: at, reason, isAsked: isPause })
-        await clock.sleep(delayMs, signal)
-        // A busy machine wakes late, and then several requests at once.
-        if (clock.now() - at <= STALE_MS || ++missed > MOST_MISSED) return
+        if (delayMs > 0) {
+          const isPause = delayMs > this.#limits.perMs
+          const reason = isPause ? 'the API asked another worker to wait' : 'the rate limit that workers share'
+          onWait(delayMs, { until: at, reason, isAsked: isPause })
+          await clock.sleep(delayMs, signal)
+        }
+        if (clock.now() - at <= mostLateMs(this.#limits)) {
+          this.#missed = 0
+          return
+        }
+        // A busy machine wakes late. The time is given up: a later one may be another worker's.
+        this.#missed += 1
       }
     } finally {
       this.#waiting -= 1
@@ -184,7 +225,7 @@ class LeasedTimes {
 
   #take(clock: Clock): number | undefined {
     for (let at = this.#held.shift(); at !== undefined; at = this.#held.shift()) {
-      if (at >= clock.now() - STALE_MS) return at
+      if (at >= clock.now() - mostLateMs(this.#limits)) return at
     }
     return undefined
   }
@@ -198,17 +239,37 @@ class LeasedTimes {
   }
 
   async #lease(clock: Clock): Promise<void> {
-    const asked = { wanted: this.#waiting, ...this.#limits }
-    const { delayMs, spacingMs, count } = await this.#calls.lease(this.#origin, asked).catch((cause: Error) => {
-      // Like an API that does not answer: another attempt may reach the server again.
-      const message = `no request to ${this.#origin} may start, because its rate limit cannot be asked for: ${cause.message}`
-      throw new RequestError('connection', message, { cause })
-    })
-    const at = clock.now() + delayMs
-    this.#held.push(...Array.from({ length: count }, (_, index) => at + index * spacingMs))
+    const { least = 0, most = 0 } = this.#ahead ?? {}
+    const lostMs = Math.max(most - least, this.#answerMs)
+    const askedAt = clock.now()
+    const asked = { wanted: this.#waiting + this.#missed, lostMs, ...this.#limits }
+    const { nowMs, delayMs, spacingMs, lengthMs } = await this.#calls
+      .lease(this.#origin, asked)
+      .catch((cause: Error) => {
+        // Like an API that does not answer: another attempt may reach the server again.
+        const message = `no request to ${this.#origin} may start, because its rate limit cannot be asked for: ${cause.message}`
+        throw new RequestError('connection', message, { cause })
+      })
+    const answeredAt = clock.now()
+    const ahead = narrowed(this.#ahead, { least: nowMs - answeredAt, most: nowMs - askedAt, measuredAt: answeredAt })
+    this.#ahead = ahead
+    // Only what is surely within the slice.
+    const from = nowMs + delayMs - ahead.least
+    const count = Math.floor((nowMs + delayMs + lengthMs - ahead.most - from) / spacingMs + ROUNDING)
+    const times = Array.from({ length: Math.max(0, count) }, (_, index) => from + index * spacingMs)
+    this.#held.push(...times)
+    this.#answerMs = (times.at(-1) ?? 0) < answeredAt ? Math.max(0, answeredAt - askedAt) : 0
   }
 }
 
-function rateOf({ requests = Number.POSITIVE_INFINITY, perMs = 1_000 }: RateLimits) {
+/** What both measurements agree on. A newer one counts alone if they contradict each other, or the other one is old. */
+function narrowed(before: Ahead | undefined, now: Ahead): Ahead {
+  if (before === undefined || now.measuredAt - before.measuredAt > MEASURED_FOR_MS) return now
+  const least = Math.max(before.least, now.least)
+  const most = Math.min(before.most, now.most)
+  return least > most ? now : { least, most, measuredAt: before.measuredAt }
+}
+
+function rateOf({ requests = Number.POSITIVE_INFINITY, perMs = 1_000 }: RateLimits): Rate {
   return { requests, perMs }
 }

@@ -1,7 +1,7 @@
 import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
-import { fileDigest } from '../config/fileDigest.js'
+import { fileDigest } from '../config/file/fileDigest.js'
 import { loadPipelineFile, type PipelineFileOptions } from '../config/pipelineFile.js'
 import { refuseMissing } from '../config/pipelineFiles.js'
 import { nextTime } from '../config/schedule.js'

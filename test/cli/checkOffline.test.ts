@@ -54,6 +54,16 @@ resources: [orders, { name: shops, endpoint: { params: { k: "\${secrets.other}" 
     expect(await command(['check', '--offline', file])).toMatchObject({ exitCode: 0 })
   })
 
+  it.each([
+    'http://127.0.0.1:${env.NO_SUCH_PORT}/v1',
+    'https://${env.NO_SUCH_HOST}:${env.NO_SUCH_PORT}',
+    '${env.NO_SUCH_API}',
+  ])('reads the address %s, whose variables are missing', async address => {
+    const file = join(await emptyFolder(), 'port.yaml')
+    await writeFile(file, `client: { base_url: "${address}" }\nresources: [orders]\n`)
+    expect(await command(['check', '--offline', file])).toMatchObject({ exitCode: 0 })
+  })
+
   it('checks modules too', async () => {
     const folder = await emptyFolder()
     const file = join(folder, 'shop.ts')

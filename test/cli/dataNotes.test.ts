@@ -6,7 +6,7 @@ import { testApi, testFolder } from '../pipeline/api.js'
 import { screen } from './screen.js'
 
 /** The command in this process, on a list of records. */
-async function shop(): Promise<{
+async function shop(name = 'shop.json'): Promise<{
   readonly api: string
   readonly folder: string
   readonly list: (records: readonly object[], more?: object) => Promise<void>
@@ -15,7 +15,7 @@ async function shop(): Promise<{
   const folder = await testFolder()
   let records: readonly object[] = []
   const api = await testApi(() => ({ json: records }))
-  const file = join(folder, 'shop.json')
+  const file = join(folder, name)
   return {
     api: api.url,
     folder,
@@ -24,9 +24,9 @@ async function shop(): Promise<{
       const resource = { name: 'orders', primary_key: 'id', endpoint: { path: 'orders', paginator: 'single_page' } }
       await writeFile(file, JSON.stringify({ client: { base_url: api.url }, resources: [{ ...resource, ...more }] }))
     },
-    async command(name, ...args) {
+    async command(verb, ...args) {
       const [out, err] = [screen(), screen()]
-      const exitCode = await sluice([name ?? '', ...(name === 'init' ? [] : [file]), ...args], {
+      const exitCode = await sluice([verb ?? '', ...(verb === 'init' ? [] : [file]), ...args], {
         terminal: { out, err },
         version: '0.0.0',
         signal: new AbortController().signal,
@@ -82,6 +82,11 @@ const PRICES = [
   { id: 2, total: 11.37, whole: 2, rate: 2.5 },
 ]
 
+const LINES = [
+  { id: 1, total: 10, tax: { rate: 7 }, lines: [{ price: 3 }, { price: 2 }] },
+  { id: 2, total: 11.25, tax: { rate: 7.5 }, lines: [{ price: 0.5 }] },
+]
+
 it('the warning of a column for values that did not fit holds what to write; that ends it', async () => {
   const { list, command } = await shop()
   await list(PRICES)
@@ -99,7 +104,7 @@ it('the warning of a column for values that did not fit holds what to write; tha
 it('check and init propose the type before the first load', async () => {
   const { api, folder, list, command } = await shop()
   await list(PRICES)
-  expect((await command('check')).err).toMatch(/hint: orders: .* `columns: \{ "total": \{ data_type: double \} \}`/)
+  expect((await command('check')).err).toMatch(/hint: orders: .* `columns: \{ total: \{ data_type: double \} \}`/)
   await list(PRICES, { columns: { total: { data_type: 'decimal' } } })
   expect((await command('check')).err).not.toContain('hint:')
   const out = join(folder, 'draft.yaml')
@@ -168,4 +173,19 @@ it('a flat file takes the keys of the source beside its client, and names all th
   expect((await command('check')).err.replace(/\s+/g, ' ')).toMatch(
     /known here: name, destination, dataset, notify, profiles/,
   )
+})
+
+it.each(['no columns', 'a map', 'a list'])('prove writes the type of mixed numbers beside %s', async written => {
+  const { folder, list, command } = await shop('shop.yaml')
+  const columns = { 'no columns': undefined, 'a map': { id: { nullable: false } }, 'a list': [{ name: 'id' }] }[written]
+  await list(LINES, columns === undefined ? {} : { columns })
+  const shown = (await command('prove', '--write')).out.replaceAll(/\s+/g, ' ')
+  expect(shown).toContain('total is a whole number in some of 2 records and a fraction in others')
+  expect(shown).toContain('lines.price is a whole number')
+  const { readFile } = await import('node:fs/promises')
+  expect(await readFile(join(folder, 'shop.yaml'), 'utf8')).toContain('double')
+  expect(await command('run')).toMatchObject({ exitCode: 0 })
+  const sums = 'SELECT sum(total) AS total, sum(tax__rate) AS rate FROM orders'
+  expect((await command('query', sums, '--csv')).out).toBe('total,rate\n21.25,14.5\n')
+  expect((await command('query', 'SELECT sum(price) AS price FROM orders__lines', '--csv')).out).toBe('price\n5.5\n')
 })

@@ -82,6 +82,20 @@ async function run(): Promise<void> {
   expect(await sluice('run', 'feedback.yaml')).toMatchObject({ exitCode: 0 })
 }
 
+it('a run says on a terminal, and nowhere else, who keeps the schedule of the file', async () => {
+  const file = join(folder, 'hourly.yaml')
+  const auth = { type: 'api_key', name: 'api_key', api_key: API_KEY, location: 'query' }
+  const endpoint = { path: '/v1/feature_flags', data_selector: 'items', paginator: { type: 'offset', limit: 100 } }
+  const source = { client: { base_url: api.url, auth }, resources: [{ name: 'flags', endpoint }] }
+  const destination = `duckdb:${join(folder, 'x.duckdb')}`
+  await writeFile(file, JSON.stringify({ schedule: '0 * * * *', destination, source }))
+  const { printed } = await onTerminal(['run', file], [])
+  expect(printed.replace(/\s+/g, ' ')).toContain('`sluice worker` runs it by its schedule, 0 * * * *')
+  const piped = await sluice('run', file)
+  expect(piped).toMatchObject({ exitCode: 0 })
+  expect(piped.stdout + piped.stderr).not.toContain('schedule')
+})
+
 describe('sluice plan', () => {
   it('says what would be asked, asks nothing and makes nothing; --probe asks one page a root', async () => {
     const planned = await sluice('plan', 'feedback.yaml')
@@ -301,7 +315,7 @@ describe('sluice init', () => {
 
   it('asks on a terminal for what no flag says, and for a secret that is found nowhere, unseen', async () => {
     const out = join(folder, 'asked.yaml')
-    const answers = [address(), 'apikey', 'api_key', 'query', '', API_KEY, 'no']
+    const answers = [address(), 'apikey', 'api_key', 'query', '', API_KEY, 'no', 'no']
     const { exitCode, asked, printed } = await onTerminal(
       ['init', '--out', out, '--secret-name', 'demo_only.key'],
       answers,
@@ -316,8 +330,9 @@ describe('sluice init', () => {
       expect.stringContaining('[api_key]'),
       expect.stringContaining('secret'),
       expect.stringContaining('Prove it now?'),
+      expect.stringContaining('Keep the secret'),
     ])
-    expect(asked.map(({ hidden }) => hidden)).toEqual([false, false, false, false, false, true, false])
+    expect(asked.map(({ hidden }) => hidden)).toEqual([false, false, false, false, false, true, false, false])
     const text = await readFile(out, 'utf8')
     expect(text + printed).not.toContain('s3cr3t')
     expect(text).toContain('DEMO_ONLY__KEY')

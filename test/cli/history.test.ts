@@ -1,7 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import type { Answer } from '../rest/listServer.js'
+import { testApi } from '../rest/loading.js'
 import { type Ended, sluiceProcess } from './process.js'
 
 const document = (ids: readonly number[]) => `
@@ -65,7 +67,7 @@ it('tells when a run last found nothing new, until a load is newer', { timeout: 
   const time = /^Last run without news: (\S+Z), complete\. Only this machine knows of it\.$/m.exec(quiet)?.[1]
   expect(Date.parse(time ?? '')).toBeGreaterThan(0)
   expect(quiet.match(/^\d+\.\d+ /gm)).toHaveLength(1)
-  await writeFile(join(folder, '.sluice', 'shops', 'last_look.json'), '{"at": "yest')
+  await writeFile(join(folder, '.sluice', 'shops', 'uncommitted_runs.ndjson'), '{"at": "yest')
   expect((await sluiceProcess(['history', 'shops.yaml'], { cwd: folder })).stdout).not.toContain('without news')
   expect(await historyAfter(2)).not.toContain('without news')
 })
@@ -84,4 +86,55 @@ it('tells the loads apart of pipelines that share a dataset', { timeout: 90_000 
   const [head, , ...lines] = stdout.trimEnd().split('\n')
   expect(head).toMatch(/ resources +records /)
   expect(lines.map(line => line.split(/\s+/).at(3))).toEqual(['orders', 'shops'])
+})
+
+it('lists runs that failed with verdict, reason and time, and tells no secret', { timeout: 90_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-history-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  let answer: Answer = { status: 500, json: { error: 'token-4711 is ill' } }
+  const { origin } = await testApi(() => answer)
+  await writeFile(
+    join(folder, 'shops.yaml'),
+    `client: {base_url: "${origin}", auth: {type: bearer, token: "\${secrets.token}"}}\nresources: [{name: shops, expect: {min_records: 2}, endpoint: {paginator: single_page, retry: {attempts: 1}}}]\n`,
+  )
+  const env = { TOKEN: 'token-4711' }
+  const command = (...args: string[]) => sluiceProcess(args, { cwd: folder, env })
+  expect(await command('run', 'shops.yaml')).toMatchObject({ exitCode: 1 })
+  const first = await command('history', 'shops.yaml')
+  expect(first.exitCode).toBe(1)
+  expect(first.stdout).toMatch(/^Runs that committed nothing, newest first\./)
+  expect(first.stdout.replace(/\s+/g, ' ')).toMatch(/\d{4}-\S+Z failed: .*was answered 500 .* \(http_status\)/)
+  answer = { json: { items: [{ id: 1 }] } }
+  expect(await command('run', 'shops.yaml')).toMatchObject({ exitCode: 1 })
+  answer = { json: { items: [{ id: 1 }, { id: 2 }] } }
+  expect(await command('run', 'shops.yaml')).toMatchObject({ exitCode: 0 })
+  const { stdout } = await command('history', 'shops.yaml')
+  const [loads, failures] = stdout.split('Runs that committed nothing')
+  expect(loads).toMatch(/^load +committed +verdict/)
+  expect(failures?.match(/Z failed/g)).toHaveLength(2)
+  expect(failures).toMatch(/Z failed, incomplete: shops is incomplete: /)
+  const listed = await command('history', 'shops.yaml', '--failed', '--json')
+  expect(listed.exitCode).toBe(0)
+  expect(
+    listed.stdout
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line)),
+  ).toEqual([
+    {
+      at: expect.stringMatching(/Z$/),
+      outcome: 'failed',
+      verdicts: { shops: 'incomplete' },
+      code: 'incomplete',
+      reason: expect.stringContaining('min_records'),
+    },
+    {
+      at: expect.stringMatching(/Z$/),
+      outcome: 'failed',
+      verdicts: {},
+      code: 'http_status',
+      reason: expect.stringContaining('500'),
+    },
+  ])
+  expect(await readFile(join(folder, '.sluice', 'shops', 'uncommitted_runs.ndjson'), 'utf8')).not.toContain('4711')
 })

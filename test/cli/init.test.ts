@@ -749,6 +749,7 @@ describe('leaves a question where it cannot know, and never a false single_page'
     expect(drafted.printed).toMatch(/^question: /m)
     expect(drafted.text).toContain('# Unknown: ')
     expect(drafted.text).toContain('# Question: ')
+    expect(drafted.printed).toMatch(/Next:\n {2}write a `paginator` into .*things\.yaml/)
     expect(drafted.asked.length).toBeLessThanOrEqual(5)
     const ran = await drafted.run()
     expect(ran.printed).not.toMatch(/^things +complete/m)
@@ -993,7 +994,7 @@ describe('asks a person', () => {
       `sluice init --url '${api.origin}/things' --auth 'bearer' --secret-name 'found_nowhere' --out '`,
     )
     expect(left.printed).not.toContain('wrong')
-    const prompt = person(`${api.origin}/things`, 'http_basic', 'me', '', 'bearer', 'wrong', 'right')
+    const prompt = person(`${api.origin}/things`, 'http_basic', 'me', '', 'bearer', 'wrong', 'right', 'no')
     const { exitCode, printed } = await command(args, prompt)
     expect(exitCode, printed).toBe(0)
     expect(subjects(prompt.asked)).toEqual([
@@ -1004,6 +1005,7 @@ describe('asks a person', () => {
       'Authentication',
       'secret',
       'secret again',
+      'secret',
     ])
     expect(printed).toContain('write found_nowhere = "…" into ')
     expect(await readFile(join(folder, '.sluice', 'secrets.toml'), 'utf8')).not.toContain('right')
@@ -1012,11 +1014,27 @@ describe('asks a person', () => {
   it('again for the authentication where none was not enough, and proposes a token then', async () => {
     const { args } = await place()
     const api = await shop()
-    const prompt = person(`${api.origin}/things`, 'none', '', 'right')
+    const prompt = person(`${api.origin}/things`, 'none', '', 'right', '')
     const { exitCode, printed } = await command(args, prompt)
     expect(exitCode, printed).toBe(0)
-    expect(subjects(prompt.asked)).toEqual(['Address', 'Authentication', 'Authentication', 'secret'])
+    expect(subjects(prompt.asked)).toEqual(['Address', 'Authentication', 'Authentication', 'secret', 'secret'])
     expect(prompt.asked[1]).toContain('[bearer]')
+  })
+
+  it('whether to keep the secret, which a run finds then', async () => {
+    const { folder, args } = await place()
+    const api = await shop()
+    const secrets = join(folder, '.sluice', 'secrets.toml')
+    await mkdir(join(folder, '.sluice'))
+    await writeFile(secrets, '# mine\n[other]\nname = "x"\n', { mode: 0o600 })
+    const prompt = person(`${api.origin}/things`, 'bearer', 'right', '')
+    const { exitCode, printed } = await command(args, prompt)
+    expect(exitCode, printed).toBe(0)
+    expect(prompt.asked.at(-1)).toMatch(/^Keep the secret in .*secrets\.toml, which only you may read\?/)
+    expect(printed).not.toContain('= "right"')
+    expect(printed).not.toContain('write found_nowhere')
+    expect(await readFile(secrets, 'utf8')).toBe('found_nowhere = "right"\n# mine\n[other]\nname = "x"\n')
+    expect(await command(['check', join(folder, 'a.yaml')])).toMatchObject({ exitCode: 0 })
   })
 
   it('for the name of a query parameter', async () => {

@@ -108,6 +108,26 @@ describe('a killed sluice run', () => {
     expect(await rowsOf('feature_flags')).toBe(230)
     expect(await rowsOf('_dlt_loads')).toBe(1)
   })
+
+  it('of a full refresh is resumed by another one; a run without it says what differs', async () => {
+    const refresh = [...run, '--full-refresh']
+    const stopped = await sluice(refresh, running => {
+      atLastPage = () => running.kill('SIGTERM')
+    })
+    atLastPage = undefined
+    expect(stopped.stderr).toContain('the next run with the same options continues after them')
+    const again = await sluice(refresh, running => {
+      atLastPage = () => running.kill('SIGTERM')
+    })
+    atLastPage = undefined
+    expect(again.stderr).toContain('resuming after 2 pages of an interrupted run')
+    const { ended } = await askedBy(run)
+    expect(ended.exitCode).toBe(0)
+    expect(ended.stderr.replaceAll(/\s+/g, ' ')).toContain(
+      'is not resumed: one of the two runs is a refresh (--full-refresh), and the other is not',
+    )
+    expect(await rowsOf('feature_flags')).toBe(230)
+  })
 })
 
 describe('sluice replay', () => {

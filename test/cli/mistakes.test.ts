@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { duckdb, pipeline, restApi } from '../../src/index.js'
+import { newerFile } from '../destinations/newerFile.js'
 import { sluiceProcess } from './process.js'
 
 let folder: string
@@ -256,6 +258,33 @@ it('what the destination cannot do ends with exit code 2 and the place, and noth
     'm.yaml:4:5 resources[0].write_disposition: files:lake: shops: write_disposition "merge"',
   )
   expect(asked).toBe(0)
+})
+
+it('a working folder in a bucket ends with exit code 2, and makes no folder of that name', async () => {
+  const document = 'client: {base_url: "http://127.0.0.1:9"}\nresources: [shops]\n'
+  const ended = await sluice(['run', 'm.yaml'], document, { SLUICE_HOME: 's3://key@bucket/journals' })
+  expect(ended.exitCode).toBe(2)
+  expect(ended.stderr).toMatch(/SLUICE_HOME: is an address \(s3:\/\/…\).*share a folder of a file system/)
+  expect(await readdir(folder)).toEqual(['m.yaml'])
+  const made = () =>
+    pipeline({
+      name: 'p',
+      source: restApi({ client: { base_url: 'http://127.0.0.1:9' }, resources: ['shops'] }),
+      destination: duckdb(':memory:'),
+      home: 'gs://bucket/journals',
+    })
+  expect(made).toThrow(/home: is an address \(gs:/)
+})
+
+it('a database of DuckDB 2 ends with the versions and what makes a copy that can be read', async () => {
+  const file = join(folder, 'two.duckdb')
+  await newerFile(file)
+  const document = 'client: {base_url: "http://127.0.0.1:9"}\nresources: [shops]\n'
+  const ended = await sluice(['run', 'm.yaml', '--destination', `duckdb:${file}`], document)
+  expect(ended.exitCode).toBe(1)
+  expect(ended.stderr).toMatch(
+    /version number 69, that of DuckDB 2, and this one reads 64 to 68\. Let .* COPY FROM DATABASE/,
+  )
 })
 
 describe('a key that is unknown names the one that was meant, wherever it stands', () => {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { progressView } from '../../src/cli/terminal/progress.js'
 import { receiptLines } from '../../src/cli/terminal/receiptLines.js'
+import { interject } from '../../src/cli/terminal/terminal.js'
 import { duckdb, pipeline, restApi } from '../../src/index.js'
 import type { RunEvent } from '../../src/model/events.js'
 import type { Receipt } from '../../src/model/receipt.js'
@@ -143,6 +144,25 @@ describe('the live display', () => {
     ])
   })
 
+  it('leaves a line of somebody else above the lines that it redraws', () => {
+    const output = screen({ isTerminal: true, columns: 80 })
+    const view = progressView(output, () => 1_000)
+    view.show(started)
+    view.show({ type: 'resource_started', resource: 'feedback_data' })
+    view.show({ type: 'warning', code: 'other', message: 'odd', resource: 'feedback_data' })
+    output.write('^C')
+    interject(output, 'stopping')
+    view.close()
+    interject(output, 'stopped')
+    expect(output.visible().map(line => line.split('  ')[0])).toEqual([
+      'feedback → duckdb:feedback.duckdb, dataset feedback_dataset',
+      'warning: feedback_data: odd',
+      'stopping',
+      'feedback_data',
+      'stopped',
+    ])
+  })
+
   it('leaves out what a narrow terminal has no room for, and keeps name, amount and wait', () => {
     for (const columns of [40, 60, 80, 120]) {
       const output = screen({ isTerminal: true, columns })
@@ -157,6 +177,23 @@ describe('the live display', () => {
       expect(line).toMatch(/^conversations_o.*400 of 123,456/)
       if (columns >= 80) expect(line).toMatch(/^conversations_of_customers .*waiting 9\.0 s: a limit$/)
     }
+  })
+
+  it('begins a long wait where the line has nothing else to tell, before it cuts it', () => {
+    const waits = (columns: number): string | undefined => {
+      const output = screen({ isTerminal: true, columns })
+      let time = 0
+      const view = progressView(output, () => time)
+      for (let index = 0; index < 3; index++) view.show(page(1_000, 'events', 30_000))
+      view.show(page(40, 'issues'))
+      time = 5_000
+      view.show({ type: 'waiting', resource: 'issues', reason: 'the API asks to wait', delayMs: 9_000 })
+      view.close()
+      for (const line of output.visible()) expect(line.length).toBeLessThan(columns)
+      return output.visible()[1]
+    }
+    expect(waits(80)).toMatch(/^issues +40 records {2,}waiting 9\.0 s: the API asks to wait$/)
+    expect(waits(60)).toMatch(/^issues +40 records {2}waiting 9\.0 s: the API a.*…$/)
   })
 
   it('takes its lines away where what follows says the same', () => {
@@ -353,6 +390,21 @@ describe('the receipt table', () => {
       '──────────────────────  ───────────',
       'feedback_data                 3,000',
       'feedback_data__replies        2,114',
+    ])
+  })
+
+  it('counts rows in the place of earlier ones as replaced, and those that fewer rows take the place of as deleted', () => {
+    const lines = receiptLines([receipt], {
+      changes: {
+        feedback_data: { isNew: false, newColumns: [], inserted: 3_000, replaced: 2_990 },
+        feedback_data__replies: { isNew: false, newColumns: [], inserted: 2_114, replaced: 2_120, deleted: 1 },
+      },
+    })
+    expect(lines.slice(4)).toEqual([
+      'table                   rows loaded  inserted  replaced  deleted',
+      '──────────────────────  ───────────  ────────  ────────  ───────',
+      'feedback_data                 3,000        10     2,990        0',
+      'feedback_data__replies        2,114         0     2,114        7',
     ])
   })
 

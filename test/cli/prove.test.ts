@@ -146,6 +146,8 @@ test('--write adds what the file lacks and the API shows', async () => {
     `client: { base_url: "${origin}" }
 resources:
   - name: things # mine
+    # Assumed by us: a run replaces the table.
+    write_disposition: replace
     endpoint: { paginator: { type: offset, limit: 5, total_path: total } }
 `
   const { file, command } = await project(provenApi({ way: 'offset', total: 'records' }), bare)
@@ -154,6 +156,7 @@ resources:
   expect(first.printed).toContain('resources[0].primary_key: it is not written; id is different in each of')
   const text = await readFile(file, 'utf8')
   expect(text).toContain('- name: things # mine')
+  expect(text).toContain('write_disposition: replace')
   expect(text).toContain('primary_key: id')
   expect(text).toContain('data_selector: items')
   expect((await command('prove', file)).printed).toContain('proven  resources[0].primary_key')
@@ -280,10 +283,12 @@ test('what an import assumes of a key goes when the API has proven it', async ()
   const before = await readFile(file, 'utf8')
   expect(before).toContain('Assumed: `offset` of the address counts records')
   expect(before).toContain('Assumed: a run replaces the table')
+  expect(before).toContain('write_disposition: replace')
   const { exitCode, printed } = await command('prove', file, '--write')
   expect(exitCode, printed).toBe(0)
   const after = await readFile(file, 'utf8')
   expect(after).toContain('primary_key: id')
+  expect(after).toContain('write_disposition: merge')
   expect(after).not.toContain('Assumed')
   expect(after).toContain('# Imported by `sluice import`')
   // The proof is still about this file.
@@ -377,7 +382,7 @@ source:
     base_url: ${origin}
     # Unknown: nothing in the answer tells of pages.
     # Question: how does the API page?
-    # Without a paginator, a run loads what it finds and says \`unproven\`.
+    # Without a paginator, a run reads only this page, and its receipt says so.
   resources:
     # Mine.
     - name: things

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
@@ -181,6 +181,70 @@ describe('sluice query', () => {
     )
     expect(talk).toMatchObject({ exitCode: 0, stdout: 't\n"a\nexit\n"\n', stderr: '' })
   })
+
+  it('writes CSV for Excel into a file, whole or not at all', async () => {
+    const file = join(folder, 'for excel.csv')
+    const flags = ['--csv', '--bom', '--separator', ';', '--out', file]
+    const written = await sluice([
+      'query',
+      'shops.yaml',
+      ...flags,
+      "SELECT id, name, 'a;b' AS c FROM shops ORDER BY id",
+    ])
+    expect(written, written.stderr).toMatchObject({ exitCode: 0, stdout: '' })
+    const whole = '\uFEFFid;name;c\n1;"Äpfel, ""rot""";"a;b"\n9007199254740993;"line\nbreak";"a;b"\n'
+    expect(await readFile(file, 'utf8')).toBe(whole)
+    const failed = await sluice(['query', 'shops.yaml', ...flags, 'SELECT nothing FROM shops'])
+    expect(failed.exitCode).not.toBe(0)
+    expect(await readFile(file, 'utf8')).toBe(whole)
+    expect((await readdir(folder)).filter(name => name.includes('partial'))).toEqual([])
+    const printed = await sluice(['query', 'shops.yaml', '--csv', '--separator', 'tab', 'SELECT 1 AS a, 2 AS b'])
+    expect(printed.stdout).toBe('a\tb\n1\t2\n')
+  })
+
+  it.each([
+    [['--bom'], /--bom' belongs to --csv/],
+    [['--separator', ';'], /--separator' belongs to --csv/],
+    [['--csv', '--separator', 'x'], /One of , ; \| or tab is expected/],
+    [['--out', 'x.csv'], /--out' belongs to --csv or --json/],
+  ] as const)('refuses %s', async (flags, message) => {
+    const { exitCode, stderr } = await sluice(['query', 'shops.yaml', ...flags, 'SELECT 1'])
+    expect(exitCode).toBe(2)
+    expect(stderr.replace(/\s+/g, ' ')).toMatch(message)
+  })
+
+  it.skipIf(!existsSync('/usr/bin/script'))(
+    'its shell completes names by Tab, and knows the lines of an earlier session',
+    { timeout: 120_000 },
+    async () => {
+      const first = await onTerminal(
+        ['query', 'shops.yaml'],
+        [
+          ['sluice> ', 'SELECT max(rati\t'],
+          ['rating', ') AS best FROM shops WHERE shops.i\t'],
+          ['shops.id', ' = 1;\r'],
+          ['1 row', ''],
+          ['sluice> ', '.qui\t'],
+          ['.quit', '\r'],
+        ],
+      )
+      expect(first).toMatch(/│ +4\.5 │/)
+      const kept = join(folder, '.sluice', 'query_history')
+      expect((await stat(kept)).mode & 0o777).toBe(0o600)
+      expect(await readFile(kept, 'utf8')).toContain('SELECT max(rating) AS best FROM shops WHERE shops.id = 1;')
+      const up = '\u001b[A'
+      const second = await onTerminal(
+        ['query', 'shops.yaml'],
+        [
+          ['sluice> ', up + up],
+          ['= 1;', '\r'],
+          ['1 row', ''],
+          ['sluice> ', '.quit\r'],
+        ],
+      )
+      expect(second).toMatch(/│ +4\.5 │/)
+    },
+  )
 
   it.skipIf(!existsSync('/usr/bin/script'))(
     'its shell forgets what is typed at Ctrl-C, and stops what runs',

@@ -17,6 +17,7 @@ export function screen(
   }
   return {
     isTerminal: options.isTerminal ?? false,
+    erasers: new Set(),
     columns: () => options.columns ?? 80,
     rows: () => options.rows ?? 24,
     write,
@@ -29,6 +30,7 @@ export function screen(
         const up = REDRAW.exec(token)
         if (up !== null) lines.splice(lines.length - 1 - Number(up[1]), Number.POSITIVE_INFINITY, '')
         else if (token === '\n') lines.push('')
+        else if (token === CLEAR) lines[lines.length - 1] = ''
         else lines[lines.length - 1] += token
       }
       return lines.slice(0, -1)
@@ -37,5 +39,6 @@ export function screen(
 }
 
 const ESCAPE = String.fromCharCode(27)
-const TOKENS = new RegExp(`(${ESCAPE}\\[\\d+A${ESCAPE}\\[0J|\\n)`)
+const CLEAR = `\r${ESCAPE}[K`
+const TOKENS = new RegExp(`(${ESCAPE}\\[\\d+A${ESCAPE}\\[0J|\\r${ESCAPE}\\[K|\\n)`)
 const REDRAW = new RegExp(`^${ESCAPE}\\[(\\d+)A`)

@@ -94,8 +94,10 @@ describe('several files', () => {
     )
     await writeFile(join(folder, 'more', 'compose.yaml'), 'services: {}\n')
     await writeFile(join(folder, 'more', 'package.json'), '{"name": "x"}')
+    await writeFile(join(folder, 'more', 'c.json.proof.json'), '{"version": 1, "proofs": []}')
     const { exitCode, out, err } = await run('run', a, join(folder, 'more'))
     expect(err).toContain('compose.yaml is not a pipeline file: skipped')
+    expect(err, 'a file that Sluice writes').not.toContain('proof.json')
     expect(exitCode).toBe(0)
     for (const resource of ['a.shops', 'a.orders', 'b.shops', 'c.items'])
       expect(out).toMatch(new RegExp(`^${resource} +`, 'm'))
@@ -120,6 +122,8 @@ describe('several files', () => {
     expect(alone.exitCode).toBe(1)
     expect(alone.out).toMatch(/What was read; nothing of it is committed:\n[\s\S]*^orders +complete/m)
     expect(alone.out).not.toContain('rows loaded')
+    expect((alone.out + alone.err).match(/stores(?: is)?:? incomplete/g), 'the reason, once').toHaveLength(1)
+    expect(alone.err).toContain('Nothing was committed; `allowIncomplete` (--allow-incomplete) commits what arrived')
   })
 
   it('warn once of a .env that they share', async () => {

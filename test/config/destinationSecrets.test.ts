@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { destinationFromUrl } from '../../src/config/destinations.js'
+import { destinationFromUrl } from '../../src/config/places/destinations.js'
 import { ConfigError, loadPipelineFile, type PipelineFileOptions, type RunEvent, SluiceError } from '../../src/index.js'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
 

@@ -2,9 +2,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { destinationFromUrl } from '../../src/config/destinations.js'
-import { parseDocumentText } from '../../src/config/documentFile.js'
+import { parseDocumentText } from '../../src/config/file/documentFile.js'
 import { loadPipelineFile } from '../../src/config/pipelineFile.js'
+import { destinationFromUrl } from '../../src/config/places/destinations.js'
 import { ConfigError } from '../../src/model/errors.js'
 
 let folder: string

@@ -2,16 +2,16 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { requestSettings } from '../../src/config/environment.js'
+import { requestSettings } from '../../src/config/lookup/environment.js'
+import { secretResolver } from '../../src/config/lookup/secrets.js'
 import { restApi } from '../../src/config/restApi.js'
-import { secretResolver } from '../../src/config/secrets.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import { ConfigError } from '../../src/model/errors.js'
 import { reveal, Secret } from '../../src/model/secrets/secret.js'
 import { pipeline } from '../../src/pipeline/pipeline.js'
 import type { AuthConfig } from '../../src/rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
-import type { Found } from '../../src/rest/document/references.js'
+import type { LookupResult } from '../../src/rest/document/references.js'
 import { context } from '../rest/listServer.js'
 
 let folder: string
@@ -34,7 +34,7 @@ function resolver(
   return secretResolver({ env, cwd: folder, ...more })
 }
 
-function value(found: Found<string | Secret>): string {
+function value(found: LookupResult<string | Secret>): string {
   if ('missing' in found) throw new Error(found.missing)
   return found.value instanceof Secret ? reveal(found.value) : found.value
 }

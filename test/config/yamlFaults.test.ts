@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseDocumentText } from '../../src/config/documentFile.js'
+import { parseDocumentText } from '../../src/config/file/documentFile.js'
 
 async function told(text: string, file = 'm.yaml'): Promise<string> {
   const failure: unknown = await parseDocumentText(text, file).then(

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -20,6 +20,7 @@ import {
   testState,
   withConnection,
 } from '../../src/testing/testDataset.js'
+import { newerFile } from './newerFile.js'
 
 let folder: string
 let files = 0
@@ -32,19 +33,6 @@ afterAll(async () => {
 const freshPath = (): string => join(folder, `${files++}.duckdb`)
 const schema = testSchema({ orders: { columns: { id: 'bigint' } } })
 const APPEND = [{ table: 'orders', disposition: 'append' }] as const
-
-/** A file that says of itself that its format is that of DuckDB 2. */
-async function newerFile(path: string): Promise<void> {
-  const instance = await DuckDBInstance.create(path)
-  instance.closeSync()
-  const file = await readFile(path)
-  // The version is behind the checksum and `DUCK`; the engine itself says what the checksum would be then.
-  file.writeBigUInt64LE(69n, 12)
-  await writeFile(path, file)
-  const refused = await DuckDBInstance.create(path).catch((error: Error) => error.message)
-  file.writeBigUInt64LE(BigInt(/computed checksum (\d+)/.exec(String(refused))?.[1] ?? 0))
-  await writeFile(path, file)
-}
 
 function startLoad(path: string, loadId: string, rows: number, moment: string): ChildProcess {
   const script = fileURLToPath(new URL('./processes/load.ts', import.meta.url))
@@ -195,7 +183,11 @@ describe('a file that cannot be used', () => {
 
   test.each([
     ['is no database', async (path: string) => await writeFile(path, 'x'.repeat(10_000)), /not a DuckDB database/],
-    ['was written by a newer DuckDB', newerFile, /version number 69.*STORAGE_VERSION 'v1\.5\.0'\); COPY FROM DATABASE/],
+    [
+      'was written by DuckDB 2',
+      newerFile,
+      /version number 69, that of DuckDB 2, and this one reads 64 to 68\. Let .*STORAGE_VERSION 'v1\.5\.0'\); COPY FROM DATABASE/,
+    ],
     ['is a folder', async (path: string) => void (await mkdir(path)), /is a folder/],
   ])('%s', async (_, prepare, message) => {
     const path = freshPath()

@@ -122,6 +122,18 @@ const SETTING_NAMES = [
 ]
 const SETTINGS = `SELECT ${SETTING_NAMES.map(name => `current_setting('${name}')::VARCHAR`)}`
 
+/** As a second connection of ours to the file, and the program around, find them. */
+async function settingsSeenBeside(path: string): Promise<unknown> {
+  const connection = await duckdb(path).connect('shop_dataset')
+  const app = await opened('fromCache', path)
+  try {
+    return (await app.connection.runAndReadAll(SETTINGS)).getRows()[0]
+  } finally {
+    app.close()
+    await connection[Symbol.asyncDispose]()
+  }
+}
+
 test('the settings of a shared instance are the same before, during and after a load', async () => {
   const { path, made } = await shop()
   const { connection } = await opened('fromCache', path)
@@ -139,22 +151,50 @@ test('a second connection of ours finds the settings as they were', async () => 
   const fresh = await opened('create', ':memory:')
   const usual = (await fresh.connection.runAndReadAll(SETTINGS)).getRows()[0]
   const seen: Promise<unknown>[] = []
-  const look = async (): Promise<unknown> => {
-    const connection = await duckdb(path).connect('shop_dataset')
-    const app = await opened('fromCache', path)
-    try {
-      return (await app.connection.runAndReadAll(SETTINGS)).getRows()[0]
-    } finally {
-      app.close()
-      await connection[Symbol.asyncDispose]()
-    }
-  }
   await made.run({
     onEvent({ type }) {
-      if (type === 'page') seen.push(look())
+      if (type === 'page') seen.push(settingsSeenBeside(path))
     },
   })
   for (const found of await Promise.all(seen)) expect(found).toEqual(usual)
+})
+
+test('a second connection of ours finds the settings as they were while many tables are committed', {
+  timeout: 180_000,
+}, async () => {
+  const api = await testApi(() => ({ json: ROWS.slice(0, 2) }))
+  const folder = await testFolder()
+  const path = join(folder, 'shop.duckdb')
+  const names = Array.from({ length: 80 }, (_, index) => `r${index}`)
+  const made = pipeline({
+    name: 'shop',
+    source: restApi(
+      {
+        client: { base_url: api.url, paginator: 'single_page' },
+        resource_defaults: { primary_key: 'id', write_disposition: 'merge' },
+        resources: names.map(name => ({ name, endpoint: { path: name } })),
+      },
+      { env: {} },
+    ),
+    destination: duckdb(path),
+    home: join(folder, 'home'),
+  })
+  const fresh = await opened('create', ':memory:')
+  const usual = (await fresh.connection.runAndReadAll(SETTINGS)).getRows()[0]
+  const seen: Promise<unknown>[] = []
+  for (let load = 0; load < 2; load++) {
+    await made.run({
+      onEvent(event) {
+        // In the middle of the commit, when the settings are others.
+        const isMiddle = event.type === 'statement' && /^(INSERT|MERGE) INTO \S*"r40"/.test(event.sql)
+        if (isMiddle || event.type === 'committed') seen.push(settingsSeenBeside(path))
+      },
+    })
+  }
+  expect(seen).toHaveLength(4)
+  for (const found of await Promise.all(seen)) expect(found).toEqual(usual)
+  expect(await settingsSeenBeside(path)).toEqual(usual)
+  for (const name of ['r0', 'r79']) expect(await made.dataset().table(name).count()).toBe(2)
 })
 
 test('rows that had to be written twice are told with the commit', async () => {

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { destinationFromUrl } from '../../src/config/destinations.js'
+import { destinationFromUrl } from '../../src/config/places/destinations.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import type { Destination } from '../../src/model/destination.js'
 import { runLoad, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
 import { extensions } from './lakeExtensions.js'
+import { newerFile } from './newerFile.js'
 import { startPostgres } from './postgresServer.js'
 import { ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, startS3Double } from './s3Server.js'
 
@@ -179,6 +180,13 @@ describe.skipIf(extensions === undefined)('one clear error', () => {
     expect(await failure(`ducklake:${at('plain.duckdb')}`)).toMatch(/plain\.duckdb is a database without a lake in it/)
     expect(await failure(`ducklake:${at('no/folder.ducklake')}`)).toMatch(/its folder does not exist; create/)
     await expect(destinationFromUrl('ducklake:mysql://host/database')).rejects.toThrow(/expected a DuckDB file/)
+  })
+
+  it('for a catalog that DuckDB 2 wrote', async () => {
+    await newerFile(at('newer.ducklake'))
+    expect(await failure(`ducklake:${at('newer.ducklake')}`)).toMatch(
+      /newer\.ducklake was written by .* version number 69, that of DuckDB 2, and this one reads 64 to \d+\. Let .*COPY FROM DATABASE a TO b$/,
+    )
   })
 
   it('for a catalog of another version of DuckLake', async () => {

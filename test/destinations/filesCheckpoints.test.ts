@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { datasetReader } from '../../src/destinations/objects/dataset/committedDataset.js'
-import { emptyLedger, type Ledger, withLoads } from '../../src/destinations/objects/dataset/ledger.js'
+import { emptyLedger, type LoadLedger, withLoads } from '../../src/destinations/objects/dataset/ledger.js'
 import type { LoadRecord } from '../../src/destinations/objects/dataset/manifest.js'
 import { DEFAULT_LAYOUT, layout } from '../../src/destinations/objects/format/layout.js'
 import { filesDestination } from '../../src/destinations/objects/objects.js'
@@ -383,7 +383,7 @@ const commits = fc.array(
 )
 
 test('a ledger is the same in whatever order it came to know the loads', () => {
-  const comparable = (ledger: Ledger) => ({
+  const comparable = (ledger: LoadLedger) => ({
     records: [...ledger.records].sort(),
     newest: [...ledger.newest],
     sequences: [...ledger.sequences].sort(),

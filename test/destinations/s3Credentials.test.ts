@@ -328,11 +328,15 @@ describe('a provider', () => {
   })
 
   test.each<[string, object, RegExp]>([
-    ['no key', { accessKeyId: undefined }, /`accessKeyId` is none/],
-    ['a token that would be two headers', { sessionToken: 'a\r\nx: b' }, /`sessionToken` is none/],
-    ['a token without end', { sessionToken: 'a'.repeat(1e6) }, /`sessionToken` is none/],
-    ['no date', { expiration: new Date(Number.NaN) }, /`expiration` is not a date/],
-    ['nothing', { accessKeyId: 7, secretAccessKey: null }, /is none/],
+    ['no key', { accessKeyId: undefined }, /`accessKeyId` of the provider cannot be used/],
+    [
+      'a token that would be two headers',
+      { sessionToken: 'a\r\nx: b' },
+      /`sessionToken` of the provider cannot be used/,
+    ],
+    ['a token without end', { sessionToken: 'a'.repeat(1e6) }, /`sessionToken` of the provider cannot be used/],
+    ['no date', { expiration: new Date(Number.NaN) }, /`expiration` of the provider is not a date/],
+    ['nothing', { accessKeyId: 7, secretAccessKey: null }, /`accessKeyId` of the provider cannot be used/],
   ])('that gives %s is refused', async (_, change, message) => {
     const odd = (async () => ({ ...(await provider(60)()), ...change })) as S3CredentialProvider
     await expect(look(odd)).rejects.toThrow(message)

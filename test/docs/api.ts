@@ -56,7 +56,15 @@ export async function docsApi(): Promise<TestServer> {
       const [page, next] = [rest.slice(0, Number(max)), rest[Number(max)]]
       return { body: page, ...(next !== undefined && { headers: { 'next-range': `id ${next.id}..; max=${max}` } }) }
     },
-    '/calm/orders': () => ({ body: five }),
+    '/calm/orders': () => ({ body: five.map(order => ({ ...order, updated_at: new Date().toISOString() })) }),
+    '/paid/orders': () => ({ body: [11, null, 13].map((invoice_id, id) => ({ id, invoice_id })) }),
+    '/invoices/11/lines': () => ({ body: five.slice(0, 2) }),
+    '/invoices/13/lines': () => ({ body: five.slice(2, 4) }),
+    '/paged/orders': url => {
+      const page = Number(url.searchParams.get('page') ?? 1)
+      const next = page < 3 ? { 'next-page': `${server.origin}/paged/orders?page=${page + 1}` } : {}
+      return { headers: { 'x-total-count': '5', ...next }, body: five.slice(2 * page - 2, 2 * page) }
+    },
     '/guarded/orders': () => ({ body: `)]}',\n${JSON.stringify(five.slice(0, 2))}` }),
     '/moody/orders': url => {
       const page = Number(url.searchParams.get('page'))

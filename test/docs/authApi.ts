@@ -10,7 +10,12 @@ const refused = { status: 401, body: {} }
 export function authAnswers(
   key: string,
 ): Readonly<Record<string, (url: URL, body: string, headers: IncomingHttpHeaders) => Made>> {
+  let ended = 0
   return {
+    '/session/invoices': (_url, _body, headers) => {
+      if (headers['x-session'] !== 'docs-session-4711') return refused
+      return ended++ === 0 ? { body: { error: { code: 'session_ended' } } } : { body: { data: orders } }
+    },
     '/hmac/orders': (_url, _body, headers) => {
       const text = `${headers['x-timestamp']}GET/hmac/orders`
       const isSigned = headers['x-signature'] === createHmac('sha256', key).update(text).digest('hex')

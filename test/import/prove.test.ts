@@ -806,6 +806,104 @@ test.each(cases)('$kind', async one => {
   if (one.writes !== undefined) expect(writes, seen).toMatchObject(one.writes)
 })
 
+test.each<{
+  readonly kind: string
+  readonly body: JsonValue
+  readonly endpoint: object
+  readonly status: ProofStatus | undefined
+  readonly writes: object
+}>([
+  {
+    kind: 'each under its name, at the place that the document names',
+    body: { total: 2, stations: { ber: { code: 'ber', tracks: [1] }, ham: { code: 'ham', tracks: [] } } },
+    endpoint: { data_selector: 'stations' },
+    status: 'wrong',
+    writes: { key_column: 'code' },
+  },
+  {
+    kind: 'each under its name, at a place that the document does not name',
+    body: { data: { stations: { 1: { id: 1, tracks: [1] }, 2: { id: 2, tracks: [] } } } },
+    endpoint: {},
+    status: 'wrong',
+    writes: { key_column: 'id', data_selector: 'data.stations' },
+  },
+  {
+    kind: 'each under a day',
+    body: { rates: { '2026-01-01': { EUR: 1 }, '2026-01-02': { EUR: 2 }, '2026-01-03': { EUR: 3 } } },
+    endpoint: { data_selector: 'rates' },
+    status: 'assumed',
+    writes: { key_column: 'id' },
+  },
+  {
+    kind: 'beside a list, as what its records refer to',
+    body: { items: [{ id: 1 }, { id: 2 }], included: { u1: { id: 'u1' }, u2: { id: 'u2' } } },
+    endpoint: {},
+    status: undefined,
+    writes: {},
+  },
+  {
+    kind: 'that are fields of one record',
+    body: { order: { billing: { city: 'a' }, shipping: { city: 'b' }, owner: { city: 'c' } } },
+    endpoint: { data_selector: 'order' },
+    status: undefined,
+    writes: {},
+  },
+])('a map of objects $kind', async ({ body, endpoint, status, writes }) => {
+  const server = await testApi(() => ({ json: body }))
+  const source = restApi(
+    {
+      client: { base_url: server.origin },
+      resources: [{ name: 'things', endpoint: { path: 'things', paginator: 'single_page', ...endpoint } as never }],
+    },
+    { env: {} },
+  )
+  const proof = await prove(pipeline({ name: 'test', source, destination: duckdb(':memory:') }), { clock: fakeClock() })
+  const finding = found(proof, 'key_column')
+  expect(finding?.status, JSON.stringify(proof.resources)).toBe(status)
+  expect(written(finding)).toEqual(writes)
+})
+
+test.each<[string, (shop: number) => JsonValue, ProofStatus, RegExp]>([
+  [
+    'a key of its own below each parent',
+    shop => [1, 2].map(id => ({ id: shop * 10 + id })),
+    'assumed',
+    /in 2 records of/,
+  ],
+  [
+    'a key that each parent counts anew',
+    shop => [1, 2].map(id => ({ id, of: shop })),
+    'wrong',
+    /with a key of the first one/,
+  ],
+  [
+    'the same record below another parent',
+    () => [1, 2].map(id => ({ id, a: 1, b: 2 })),
+    'assumed',
+    /2 records came below another/,
+  ],
+])('%s', async (_, notes, status, seen) => {
+  const server = await testApi(({ pathname }) => {
+    const shop = /shops\/(\d)/.exec(pathname)?.[1]
+    return { json: shop === undefined ? [{ id: 1 }, { id: 2 }] : notes(Number(shop)) }
+  })
+  const endpoint = { data_selector: '$', paginator: 'single_page' } as const
+  const source = restApi(
+    {
+      client: { base_url: server.origin },
+      resources: [
+        { name: 'shops', primary_key: 'id', endpoint: { path: 'shops', ...endpoint } },
+        { name: 'notes', primary_key: 'id', endpoint: { path: 'shops/{resources.shops.id}/notes', ...endpoint } },
+      ],
+    },
+    { env: {} },
+  )
+  const made = pipeline({ name: 'test', source, destination: duckdb(':memory:') })
+  const { resources } = await prove(made, { select: ['notes'], clock: fakeClock() })
+  const finding = resources[0]?.findings.find(({ key }) => key.endsWith('primary_key'))
+  expect(finding).toMatchObject({ status, seen: expect.stringMatching(seen) })
+})
+
 test('there are a hundred simulated APIs', () => {
   expect(cases.length).toBeGreaterThanOrEqual(100)
 })

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { sourceModules } from './sources.js'
@@ -11,6 +11,9 @@ const rooms = readdirSync(src, { withFileTypes: true }).filter(entry => entry.is
 
 /** Kernels and what is made of them are parts of the module beside them. */
 const isKernel = (name: string): boolean => /\.(?:as|wasm)\.ts$/.test(name)
+
+/** With the page that opens a room. */
+const MOST_ENTRIES = 19
 
 describe('rooms', () => {
   it('have no two files of one name', () => {
@@ -26,13 +29,22 @@ describe('rooms', () => {
       .map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name))
     expect(told.sort()).toEqual(there.sort())
   })
+
+  it('have so few entries on each level that they are read at a glance', () => {
+    const levels = readdirSync(src, { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isDirectory())
+      .map(entry => join(entry.parentPath, entry.name))
+    const entries = (level: string): number => readdirSync(level).filter(name => !isKernel(name)).length
+    expect(levels.length).toBeGreaterThan(20)
+    expect(levels.filter(level => entries(level) > MOST_ENTRIES).map(level => relative(src, level))).toEqual([])
+  })
 })
 
 describe('the documents about the house', () => {
   const documents = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'bench/README.md']
 
   it.each(documents)('%s names files that are there', document => {
-    const named = [...read(document).matchAll(/`((?:src|test|scripts|bench)\/[\w./-]+)`/g)].map(
+    const named = [...read(document).matchAll(/`((?:src|test|scripts|bench|examples)\/[\w./-]+)`/g)].map(
       ([, path]) => path as string,
     )
     expect(named.length).toBeGreaterThan(0)

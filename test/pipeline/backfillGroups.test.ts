@@ -1,9 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import {
   type BackfillOptions,
+  type Connection,
+  DataError,
   type Destination,
   duckdb,
   ducklake,
@@ -54,6 +56,17 @@ function visits(url: string, folder: string, destination: Destination, more: Par
     destination,
     home: join(folder, 'home'),
   }) as Pipeline
+}
+
+/** The destination, with other functions in its connections. */
+function changed(under: Destination, change: (connection: Connection) => Partial<Connection>): Destination {
+  return {
+    ...under,
+    async connect(dataset, signal) {
+      const connection = await under.connect(dataset, signal)
+      return { ...connection, ...change(connection) }
+    },
+  }
 }
 
 /** Statements of commits that were told, by the table that they insert into. */
@@ -125,6 +138,30 @@ it.each([
   expect(await loading.backfill('visits', RANGE)).toMatchObject({ before: HOURS, loads: [] })
 })
 
+it.each(engines)(
+  'rows that are too many to be held go through files, beside those that are held: %s',
+  async (_, open) => {
+    const folder = await newFolder()
+    const lengthOf = (hour: number): number => (hour % 50 === 3 ? 1_500_000 : hour)
+    const all = hourlyVisits(HOURS, hour => ({
+      tags: ['x'.repeat(lengthOf(hour)), 'y'],
+      text: 'z'.repeat(lengthOf(hour)),
+    }))
+    const url = await jsonApi(query => between(all, query))
+    const loading = visits(url, folder, open(folder))
+    await loading.backfill('visits', RANGE)
+    const texts = await rows(loading, 'SELECT length(text) AS n FROM visits ORDER BY id')
+    expect(texts.map(({ n }) => Number(n))).toEqual(all.map((_, hour) => lengthOf(hour)))
+    const tags = await rows(
+      loading,
+      'SELECT max(length(t.value)) AS n FROM visits AS v JOIN visits__tags AS t ON t._dlt_parent_id = v._dlt_id GROUP BY v.id ORDER BY v.id',
+    )
+    expect(tags.map(({ n }) => Number(n))).toEqual(all.map((_, hour) => Math.max(1, lengthOf(hour))))
+    // Nothing stays of what was staged, and of the journals.
+    expect((await readdir(folder, { recursive: true })).filter(name => /\.staging|\.warc$/.test(name))).toEqual([])
+  },
+)
+
 it('windows are counted on where one that is large follows windows that shared a commit', async () => {
   const folder = await newFolder()
   const few = hourlyVisits(12)
@@ -177,21 +214,13 @@ it.each([
   const folder = await newFolder()
   const all = hourlyVisits(HOURS)
   const url = await jsonApi(query => between(all, query))
-  const under = duckdb(join(folder, 'visits.duckdb'))
   let groups = 0
-  const destination: Destination = {
-    ...under,
-    async connect(dataset, signal) {
-      const connection = await under.connect(dataset, signal)
-      return {
-        ...connection,
-        async commitTogether(loads) {
-          groups += 1
-          await around(async () => connection.commitTogether?.(loads))
-        },
-      }
+  const destination = changed(duckdb(join(folder, 'visits.duckdb')), connection => ({
+    async commitTogether(loads) {
+      groups += 1
+      await around(async () => connection.commitTogether?.(loads))
     },
-  }
+  }))
   const loading = visits(url, folder, destination)
   expect((await loading.backfill('visits', RANGE)).loads).toHaveLength(HOURS)
   expect(groups).toBeGreaterThan(0)
@@ -200,6 +229,53 @@ it.each([
   const [counts = {}] = await rows(loading, `SELECT ${counted.join(', ')}`)
   expect(Object.values(counts)).toEqual(tables.map(() => BigInt(HOURS)))
   expect(await loading.backfill('visits', RANGE)).toMatchObject({ before: HOURS, loads: [] })
+})
+
+it('a window counts on nothing of the one before it, if that one cannot be committed', async () => {
+  const folder = await newFolder()
+  const all = hourlyVisits(3)
+  const [first, second, third] = all.map(({ at }) => at)
+  let isCountedOn = (): void => {}
+  const countedOn = new Promise<void>(resolve => {
+    isCountedOn = resolve
+  })
+  let answerFirst = (): void => {}
+  let isOut = true
+  const url = await jsonApi((query, response) => {
+    const found = between(all, query)
+    if (query.get('since') === third) isCountedOn()
+    if (!isOut || query.get('since') !== first) return found
+    answerFirst = () => response.setHeader('content-type', 'application/json').end(JSON.stringify(found))
+    return undefined
+  })
+  const destination = changed(duckdb(join(folder, 'visits.duckdb')), connection => ({
+    async begin(plan, onStatement) {
+      const load = await connection.begin(plan, onStatement)
+      return {
+        ...load,
+        async commit(final, anew) {
+          if (isOut && final.window?.start === second) {
+            await countedOn
+            throw new DataError('incomplete', 'not this one')
+          }
+          await load.commit(final, anew)
+        },
+      }
+    },
+    async commitTogether(loads) {
+      if (isOut) throw new Error('none together')
+      await connection.commitTogether?.(loads)
+    },
+  }))
+  const loading = visits(url, folder, destination)
+  const range = { to: '2024-01-01T03:00:00.000Z', parallel: 2 } as const
+  // The first one began on an empty dataset, and finds what the third has left.
+  const onWindow = ({ outcome }: WindowOutcome): void => (outcome === 'loaded' ? answerFirst() : undefined)
+  await expect(loading.backfill('visits', { ...range, onWindow })).rejects.toThrow(/1 window failed, 2 committed/)
+  isOut = false
+  expect((await loading.backfill('visits', { ...range, retryFailed: true })).loads).toHaveLength(1)
+  const ids = await rows(loading, 'SELECT id FROM visits ORDER BY id')
+  expect(ids).toEqual(all.map(({ id }) => ({ id: BigInt(id) })))
 })
 
 it('a window whose rows do not fit stops none of the others', async () => {

@@ -510,3 +510,60 @@ describe('a list that comes the other way than row_order says', () => {
     expect(made.asked).toEqual(['/items?page=1', '/items?page=2'])
   })
 })
+
+const auto = { path: 'items', data_selector: 'data', incremental: { cursor_path: 'at' } }
+const item = (id: number) => ({ id, at: id })
+
+test.each<[string, object, readonly unknown[]]>([
+  ['whose count says that there is more, and no way leads on', auto, [{ data: [item(2)], count: 4 }]],
+  [
+    'whose guessed paginator ends before another value',
+    auto,
+    [
+      { data: [item(1)], next: '/items?2' },
+      { data: [item(2)], next: null, next_cursor: 'x' },
+    ],
+  ],
+  [
+    'with one object in the place of a list',
+    { ...auto, paginator: { type: 'json_link', next_url_path: 'next' } },
+    [
+      { data: [item(2)], next: '/items?2' },
+      { data: { id: 3, at: 3 }, next: null },
+    ],
+  ],
+])('a list %s keeps the cursor where it was', async (_, endpoint, pages) => {
+  const made = await loads(() => [{ name: 'items', ...merged, endpoint: endpoint as never }])
+  pages.forEach((json, index) => {
+    made.answers[index === 0 ? '/items' : `/items?${index + 1}`] = { json }
+  })
+  expect(await made.run({ allowIncomplete: true })).toEqual(['items cursor_held'])
+  expect(await made.ids('items')).toContain(2)
+  expect(await made.cursor('items')).toBeUndefined()
+})
+
+test('a list whose pages lack records that its total counts keeps the cursor where it was', async () => {
+  const made = await loads(() => [
+    { name: 'items', ...merged, endpoint: { ...auto, paginator: { type: 'offset', limit: 3 } } as never },
+  ])
+  const page = (...ids: number[]) => ({ json: { data: ids.map(item), total: 4 } })
+  made.answers['/items?offset=0&limit=3'] = page(4, 3)
+  made.answers['/items?offset=2&limit=3'] = page(3, 2)
+  made.answers['/items?offset=3&limit=3'] = page(2)
+  expect(await made.run({ allowIncomplete: true })).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+})
+
+test('the cursor of children waits where the first answer for one parent has no list, and the last an empty one', async () => {
+  const paginator = { type: 'json_link', next_url_path: 'next' } as const
+  const made = await loads(() => [
+    { name: 'shops', endpoint: { path: 'shops', paginator: 'single_page' } },
+    { name: 'items', ...merged, endpoint: { ...auto, path: 'shops/{resources.shops.id}/items', paginator } },
+  ])
+  made.answers['/shops'] = { json: [{ id: 1 }, { id: 2 }] }
+  made.answers['/shops/1/items'] = { json: { data: [item(5)], next: null } }
+  made.answers['/shops/2/items'] = { json: { next: '/shops/2/items?2' } }
+  made.answers['/shops/2/items?2'] = { json: { data: [], next: null } }
+  expect(await made.run()).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+})

@@ -55,5 +55,20 @@ describe.each(['duckdb', 'postgres'])(
     ])('%s', async (_, hints, loads, expected) => {
       expect(await warned(hints, loads)).toEqual(expected)
     })
+
+    it.each<[string, object, readonly JsonObject[][], readonly unknown[]]>([
+      [
+        'an empty list',
+        { write_disposition: 'replace' },
+        [orders(30, LINES), []],
+        [expect.stringMatching(/^orders: no record arrived, so all 30 rows of orders are gone/)],
+      ],
+      ['not of a few rows', { write_disposition: 'replace' }, [orders(9, LINES), []], []],
+      ['once', { write_disposition: 'replace' }, [orders(30, LINES), [], []], []],
+      ['not of merged records', MERGE, [orders(30, LINES), []], []],
+      ['not if a record came', { write_disposition: 'replace' }, [orders(30, NONE), orders(1, NONE)], []],
+    ])('a table that is emptied: %s', async (_, hints, loads, expected) => {
+      expect(await lastWarnings(server, place, 'table_emptied', { name: 'orders', ...hints }, loads)).toEqual(expected)
+    })
   },
 )

@@ -70,7 +70,7 @@ describe('occasions', () => {
       few,
       {},
       ['failure', 'incomplete'],
-      /the run failed: .*min_records.*[^.]\. Nothing was committed\./,
+      /the run failed: .*min_records.*[^.]\. Nothing was committed; `allowIncomplete` \(--allow-incomplete\) commits/,
     ],
     [
       'incomplete',

@@ -6,6 +6,7 @@ import { recordPipeline } from '../../src/recording/recordPipeline.js'
 import { testPipeline } from '../../src/recording/testRecording.js'
 import { testRecording } from '../../src/testingDoor.js'
 import { sluiceProcess } from '../cli/process.js'
+import { command } from '../import/importing.js'
 import { serve } from '../rest/clientServer.js'
 import { asked, COOKIE, PASSWORD, pipelineFolder, SESSION, shopApi, shopDocument } from './recordedApi.js'
 
@@ -148,6 +149,26 @@ describe('a test', () => {
     await testPipeline(file, { update: true })
     const [tested] = await testPipeline(file, { faults: true })
     expect(tested?.faults.filter(({ difference }) => difference.length > 0).map(({ fault }) => fault)).toEqual(['500'])
+  })
+
+  test('says of a document that asks only once that nothing is sent again', { timeout: 120_000 }, async () => {
+    const { file } = await recordedShop()
+    const document = await readFile(file, 'utf8')
+    await writeFile(file, document.replace('  base_url', '  retry: { attempts: 1 }\n  base_url'))
+    await testPipeline(file, { update: true })
+    const [tested] = await testPipeline(file, { faults: true })
+    const failed = tested?.faults.filter(({ difference }) => difference.length > 0) ?? []
+    expect(failed.map(({ fault }) => fault)).toEqual(['429', '500', 'cut body'])
+    for (const { difference, advice } of failed) {
+      expect(difference).toEqual([expect.stringMatching(/^\+ failed: /)])
+      expect(advice).toContain('The request was not sent again: set `retry.attempts` to 2 or more')
+    }
+    await expect(testRecording(file, { faults: true })).rejects.toThrow('set `retry.attempts` to 2 or more')
+    const told = await command(['test', file, '--faults'])
+    expect(told).toMatchObject({ exitCode: 3 })
+    expect(told.out.replace(/\s+/g, ' ')).toMatch(
+      /500: no tables \+ failed: .* The request was not sent again: set `retry\.attempts` to 2 or more, and let `retry\.statuses` have 500\./,
+    )
   })
 
   test('runs in a suite of one’s own', async () => {

@@ -1,64 +1,14 @@
-import { execFile } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { duckdb, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
-import { type Seen, serve } from '../rest/clientServer.js'
-
-/** Memory of whole processes: the API is in this one, each load in its own. */
-interface Peak {
-  readonly rows?: Readonly<Record<string, number>>
-  readonly code?: string
-  readonly message?: string
-  readonly peakMb: number
-}
-
-const script = fileURLToPath(new URL('peak.mjs', import.meta.url))
-
-type Kind = 'duckdb' | 'files'
-
-async function peakOf(document: RestApiConfig, flags: readonly string[] = [], kind: Kind = 'duckdb'): Promise<Peak> {
-  const home = await mkdtemp(join(tmpdir(), 'sluice-peak-'))
-  onTestFinished(() => rm(home, { recursive: true, force: true }))
-  const args = [...flags, script, JSON.stringify(document), home, kind]
-  const { stdout } = await promisify(execFile)(process.execPath, args)
-  return JSON.parse(stdout) as Peak
-}
-
-type Parts = Iterable<Uint8Array | string>
-
-/** An API that sends each body in parts, as fast as they are taken. */
-async function partsApi(
-  answer: (request: Seen) => { headers?: Record<string, string>; parts: Parts },
-): Promise<string> {
-  const server = await serve(async (request, response) => {
-    const { headers = {}, parts } = answer(request)
-    response.writeHead(200, { 'content-type': 'application/json', ...headers })
-    for (const part of parts) {
-      if (response.destroyed) return
-      if (response.write(part)) continue
-      const going = new AbortController()
-      const { signal } = going
-      await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
-      going.abort()
-    }
-    response.end()
-  })
-  onTestFinished(() => server.close())
-  return server.origin
-}
+import { serve } from '../rest/clientServer.js'
+import { type Kind, newHome, type Parts, partsApi, peakIn, peakOf, times } from './loadPeak.js'
 
 const MEBIBYTE = Buffer.alloc(2 ** 20, 32)
-
-function* times(count: number, part: Uint8Array): Parts {
-  for (let number = 0; number < count; number++) yield part
-}
 
 /** Three levels; a list of the third one for each pair of parents. Pages are as long as what stands beside their records. */
 async function levels(parents: number, pageMebibytes: number): Promise<RestApiConfig> {
@@ -173,6 +123,30 @@ describe('4,000 texts of 100 kB', () => {
     expect(rows).toEqual(where === 'records' ? { things: 4000 } : { things: 2000, things__items: 4000 })
     expect(peakMb).toBeLessThan(mostMb)
   })
+})
+
+it('400 tables of two rows stay below a bound of memory when they are merged again', { timeout: 300_000 }, async () => {
+  const records = [1, 2].map(id => ({
+    id,
+    name: `record ${id}`,
+    at: '2026-01-02T03:04:05Z',
+    amount: id / 4,
+    open: true,
+  }))
+  const base_url = await partsApi(() => ({ parts: [JSON.stringify({ data: records })] }))
+  const names = Array.from({ length: 400 }, (_, index) => `r${index}`)
+  const document: RestApiConfig = {
+    client: { base_url, paginator: 'single_page' },
+    resource_defaults: { primary_key: 'id', write_disposition: 'merge', endpoint: { data_selector: 'data' } },
+    resources: names.map(name => ({ name, endpoint: { path: name } })),
+  }
+  const home = await newHome()
+  await peakIn(home, document)
+  const { rows, peakMb } = await peakIn(home, document)
+  expect(rows).toEqual(Object.fromEntries(names.map(name => [name, 2])))
+  expect(peakMb).toBeLessThan(360)
+  // What the log had is in the file.
+  expect((await readdir(home)).filter(name => name.startsWith('peak.duckdb'))).toEqual(['peak.duckdb'])
 })
 
 describe('a body that is too large', () => {

@@ -83,7 +83,7 @@ describe('a condition on a value of the body', () => {
       { json_path: 'a', equals: 1, exists: true, action: 'fail' },
       /\.exists: cannot be combined with `equals`/,
     ],
-    ['an empty list', { json_path: 'a', in: [], action: 'fail' }, /\.in: must have at least 1 entries/],
+    ['an empty list', { json_path: 'a', in: [], action: 'fail' }, /\.in: must have at least 1 entry/],
     ['no JSONPath', { json_path: 'a[', action: 'fail' }, /\.json_path: is not a JSONPath/],
     ['a near miss', { json_pth: 'a', action: 'fail' }, /json_pth.*json_path/s],
     [

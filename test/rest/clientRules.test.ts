@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { backoffMs } from '../../src/model/backoff.js'
+import { backoffMs } from '../../src/model/runtime/backoff.js'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
 import { answered, decide, type GateState, newGate, pauseUntil, started } from '../../src/rest/http/rateLimit.js'

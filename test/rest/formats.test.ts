@@ -245,9 +245,14 @@ describe('an encoding', () => {
       'UTF-8, declared',
       { body: Buffer.from('[{"n":"a\xe9"}]', 'latin1') },
       { encoding: 'utf-8' },
-      'text in utf-8: byte 8 is none',
+      'text in utf-8: byte 8 is not part of such a text',
     ],
-    ['UTF-8 after a mark', { body: Buffer.from('\xef\xbb\xbf[{"n":"a\xe9"}]', 'latin1') }, {}, 'byte 11 is none'],
+    [
+      'UTF-8 after a mark',
+      { body: Buffer.from('\xef\xbb\xbf[{"n":"a\xe9"}]', 'latin1') },
+      {},
+      'byte 11 is not part of such a text',
+    ],
     ['Shift_JIS', { body: Buffer.from('[{"n":"\x82"}]', 'latin1') }, { encoding: 'shift_jis' }, 'byte'],
     [
       'half a character of UTF-16',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import fc from '../properties.js'
 import { type Answer, read, things } from './listServer.js'
-import { preparedVersions, run, testApi } from './loading.js'
+import { load, preparedVersions, run, testApi } from './loading.js'
 
 /** Lists whose next page begins after a value of the last record. */
 
@@ -472,6 +472,57 @@ describe('a keyset', () => {
       )
       expect((await reading(api.origin, {})).end).toMatchObject({ end })
     }
+  })
+
+  it.each<[number[][], string]>([
+    [[[1], [2, 3], [4, 5, 6]], 'complete'],
+    [[[4, 5, 6], [2, 3], [1]], 'complete'],
+    [
+      [
+        [1, 1],
+        [2, 3, 4],
+      ],
+      'complete',
+    ],
+    [[[1], [2]], 'unproven'],
+    [
+      [
+        [1, 1],
+        [2, 3],
+      ],
+      'unproven',
+    ],
+  ])(
+    'that gives its last records again is not capped where another list has longer pages: %j',
+    async (lists, verdict) => {
+      const api = await testApi(url => {
+        if (url.pathname === '/parents') return { json: { data: lists.map((_, id) => ({ id })) } }
+        const parent = Number(url.pathname.split('/')[2])
+        const items = (lists[parent] ?? []).map((value, index) => ({ id: `${parent}.${index}`, at: value }))
+        return { json: { data: items.filter(item => item.at >= Number(url.searchParams.get('after') ?? 0)) } }
+      })
+      const { result } = await load({
+        client: { base_url: api.origin },
+        resources: [
+          { name: 'parents', endpoint: { path: 'parents', data_selector: 'data', paginator: 'single_page' } },
+          {
+            name: 'things',
+            primary_key: 'id',
+            endpoint: {
+              path: 'parents/{resources.parents.id}/things',
+              data_selector: 'data',
+              paginator: { ...keyset, limit: 5, inclusive: true } as never,
+            },
+          },
+        ],
+      })
+      expect(result.receipts[1]).toMatchObject({ verdict })
+    },
+  )
+
+  it('that gives its only record again is not proven by a total that may be the length of the page', async () => {
+    const api = await testApi(() => ({ json: { data: at(1), total: 1 } }))
+    expect((await reading(api.origin, { limit: 4, inclusive: true })).end).toMatchObject({ end: 'limited' })
   })
 
   it('of one full page is proven by a total, or by another list of the resource that went on', async () => {

@@ -17,6 +17,7 @@ import { documentSpan, elements } from '../../src/json/bytes.js'
 import { maskBytes } from '../../src/rest/mask/maskBytes.js'
 import { maskWays } from '../../src/rest/mask/maskRules.js'
 import { zipOf } from './archives.js'
+import type { Answer } from './listServer.js'
 import { bytesApi, load, run, testApi } from './loading.js'
 
 const MASK_SALT = 'a salt of this test alone'
@@ -235,6 +236,65 @@ test.each([
   expect(error).toMatchObject({ code })
   expect(String(error)).not.toContain('ann@')
   expect(await holding(folder, 'ann@x.org')).toEqual([])
+})
+
+describe('what the document looks for in an answer that cannot be masked', () => {
+  const people = Array.from({ length: 5 }, (_, id) => ({ id, email: 'ann@x.org' }))
+  const text = (words: string): Answer => ({ status: 400, text: `ann@x.org: ${words}`, type: 'text/plain' })
+  const rows = (url: URL): object[] => {
+    const offset = Number(url.searchParams.get('offset'))
+    return people.slice(offset, offset + Number(url.searchParams.get('limit')))
+  }
+  const offset = (limit: number) => ({ type: 'offset', limit, total_path: null }) as const
+
+  test.each<[string, (url: URL) => Answer, Resource['endpoint'], runs: number, wanted: number[]]>([
+    [
+      'a response action',
+      url => (url.searchParams.get('offset') === '4' ? text('no more') : { json: rows(url).slice(0, 2) }),
+      { paginator: offset(2), response_actions: [{ status_code: 400, content: 'no more', action: 'stop' }] },
+      1,
+      [0, 1, 2, 3],
+    ],
+    [
+      'sizes of pages',
+      url => (url.searchParams.get('limit') === '4' ? text('"too" much') : { json: rows(url) }),
+      { paginator: offset(4), adapt_page_size: { when: [{ content: '"too" much' }] } },
+      1,
+      [0, 1, 2, 3, 4],
+    ],
+    [
+      'a token that is no longer known',
+      url => (url.searchParams.has('token') ? text('stale') : { json: { data: people, token: 't' } }),
+      {
+        data_selector: 'data',
+        paginator: 'single_page',
+        incremental: { token_path: 'token', token_param: 'token', token_expired: { body: 'stale' } },
+      },
+      2,
+      [0, 1, 2, 3, 4],
+    ],
+  ])('is found for %s', async (_, answer, endpoint, runs, wanted) => {
+    const api = await testApi(answer)
+    const { folder, made } = await masked(api.origin, {
+      endpoint,
+      mask: { email: 'redact' },
+      primary_key: 'id',
+      write_disposition: 'merge',
+    })
+    for (let number = 1; number <= runs; number++) {
+      const { rows } = await run(made, keeping)
+      const ids = (await rows('people')).map(({ id }) => id)
+      expect(ids).toEqual(wanted)
+    }
+    expect(await holding(folder, 'ann@x.org')).toEqual([])
+  })
+
+  test('is not shown in the words of the document', async () => {
+    const api = await testApi(() => ({ status: 400, json: { error: { text: 'ann@x.org' } } }))
+    const action = { status_code: 400, action: 'fail', message: 'refused: {error.text}' } as const
+    const { made } = await masked(api.origin, { endpoint: { response_actions: [action] }, mask: { email: 'redact' } })
+    await expect(run(made)).rejects.toThrow('people: refused: (not shown because of `mask`) (resources[0]')
+  })
 })
 
 test('a format that the document declares, texts that mean null and maps of records', async () => {
@@ -484,6 +544,25 @@ describe('a mask that would break the run is refused', () => {
       /no mask sees/,
     ],
     [
+      'what an action goes by',
+      people({
+        mask: { status: 'redact' },
+        endpoint: { response_actions: [{ json_path: 'error.status', in: ['gone'], action: 'empty' }] },
+      }),
+      /response_actions\[0\] goes by `error\.status`/,
+    ],
+    [
+      'what sizes of pages go by',
+      people({
+        mask: { error: 'drop' },
+        endpoint: {
+          paginator: { type: 'offset', limit: 5 },
+          adapt_page_size: { when: [{ json_path: 'error', exists: true }] },
+        },
+      }),
+      /adapt_page_size\.when goes by `error`/,
+    ],
+    [
       'a sync token',
       people({
         mask: { token: 'drop' },
@@ -534,6 +613,81 @@ describe('a mask that would break the run is refused', () => {
       /resources\[1\].*is masked by resources\[0\]\.mask\.email/s,
     ],
     [
+      'a new name',
+      people({ mask: { mail: 'redact' }, rename: { email: 'mail' } }),
+      /new name of `email`.*write.*`email`/,
+    ],
+    [
+      'below a new name',
+      people({ mask: { 'contact.email': 'redact' }, rename: { person: 'contact' } }),
+      /`contact` is the new name of `person`/,
+    ],
+    [
+      'what an expression makes',
+      people({ mask: { full: 'redact' }, add: { full: "record.first + ' ' + record['last name']" } }),
+      /made by `add` after the mask; mask what it is made of, .*`first`/,
+    ],
+    [
+      'a key by its new name',
+      people({ mask: { email: 'last4' }, rename: { email: 'mail' }, primary_key: 'mail' }),
+      /`mail` is part of a key/,
+    ],
+    [
+      'a key that is a copy',
+      people({ mask: { email: 'redact' }, add: { key: 'record.email' }, primary_key: 'key' }),
+      /`key` is part of a key/,
+    ],
+    [
+      'a cursor by its new name',
+      people({
+        mask: { at: 'redact' },
+        rename: { at: 'changed' },
+        endpoint: { incremental: { cursor_path: 'changed', initial_value: 0 } },
+      }),
+      /`changed` is the cursor/,
+    ],
+    [
+      'a cursor that is made of it',
+      people({
+        mask: { 'seen.at': 'hash' },
+        mask_salt: secret('mask_salt'),
+        add: { day: "record.?seen.at.orValue('').split('T')[0]" },
+        endpoint: { incremental: { cursor_path: 'day', initial_value: '2026-01-01' } },
+      }),
+      /`day` is the cursor/,
+    ],
+    [
+      'a typed column by its new name',
+      people({ mask: { age: 'redact' }, rename: { age: 'years' }, columns: { years: { data_type: 'bigint' } } }),
+      /`years`, which `columns` declares as bigint/,
+    ],
+    [
+      'the second of two columns',
+      people({
+        mask: { '$..at': 'redact' },
+        columns: { 'one.at': { data_type: 'text' }, 'two.at': { data_type: 'timestamp' } },
+      }),
+      /`two\.at`, which `columns` declares as timestamp/,
+    ],
+    [
+      'what a filter compares',
+      people({ mask: { email: 'redact' }, filter: "record.email.endsWith('@example.com')" }),
+      /resources\[0\]\.filter.*goes by `email`, which is masked by resources\[0\]\.mask\.email/s,
+    ],
+    [
+      'what a filter looks for, and is dropped',
+      people({ mask: { email: 'drop' }, filter: 'has(record.email)' }),
+      /resources\[0\]\.filter.*goes by `email`/s,
+    ],
+    [
+      'what a child asks with, by its new name',
+      people(
+        { mask: { email: 'redact' }, rename: { email: 'mail' } },
+        { name: 'of', endpoint: 'of/{resources.people.mail}' },
+      ),
+      /resources\[1\].*is masked by resources\[0\]\.mask\.email/s,
+    ],
+    [
       'what a child copies',
       people(
         { mask: { email: 'drop' } },
@@ -546,6 +700,32 @@ describe('a mask that would break the run is refused', () => {
     const error = failure(() => restApi(document as RestApiConfig, { env, cwd: tmpdir() }))
     expect(error?.message).toMatch(message)
   })
+})
+
+test('names are followed back to those of the API', async () => {
+  const records = [
+    { id: 1, email: 'ann@example.com', login: 'ann', age: 7 },
+    { id: 2, email: null, login: 'bob', age: 8 },
+  ]
+  const server = await testApi(() => ({ json: records }))
+  const { rows } = await load({
+    client: { base_url: server.origin, paginator: 'single_page' },
+    resources: [
+      {
+        name: 'people',
+        // The key is the login, which nothing masks; the masked field has another name than it had.
+        rename: { email: 'login', login: 'email' },
+        add: { length: 'size(record.email)' },
+        mask: { email: 'redact' },
+        filter: 'has(record.email) && record.email != null',
+        primary_key: 'email',
+        columns: { length: { data_type: 'bigint' } },
+        select: ['email', 'login', 'length'],
+        endpoint: 'people',
+      },
+    ],
+  } as RestApiConfig).catch((error: unknown) => ({ rows: () => error }))
+  expect(await rows('people', 'email')).toEqual([{ email: 'ann', login: '***', length: 3 }])
 })
 
 function failure(make: () => unknown): ConfigError | undefined {

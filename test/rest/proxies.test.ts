@@ -4,7 +4,7 @@ import { createServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { proxySettings } from '../../src/config/environment.js'
+import { proxySettings } from '../../src/config/lookup/environment.js'
 import { restApi } from '../../src/config/restApi.js'
 import { ConfigError, duckdb, pipeline, type RunEvent } from '../../src/index.js'
 import { proxyFor } from '../../src/rest/http/proxies.js'
@@ -103,7 +103,7 @@ describe('HTTPS_PROXY and HTTP_PROXY', () => {
 
   it.each([
     ['http', 407, /the proxy 127\.0\.0\.1:\d+ does not lead to api\.example\.com: it answers 407/],
-    ['https', 407, /the proxy 127\.0\.0\.1:\d+ does not lead to api\.example\.com: it answers 407: it wants a user/],
+    ['https', 407, /the proxy 127\.0\.0\.1:\d+ does not lead to api\.example\.com: it answers 407; it wants a user/],
     ['https', 403, /does not lead to api\.example\.com: it answers 403;/],
   ])('%s that the proxy refuses with %i says so, and no password', async (scheme, status, message) => {
     const proxy = await startProxy(1, status)

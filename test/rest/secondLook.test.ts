@@ -170,13 +170,121 @@ describe('rows that are not merged by their keys', () => {
   })
 })
 
+describe('a list with a cursor that moved while it was read is read once more', () => {
+  interface Version extends Thing {
+    readonly rev: number
+  }
+  /** The pages of both readings, of records `[id, rev]`. */
+  const readings = async (pages: readonly (readonly (readonly [number, number])[])[], { total = true } = {}) => {
+    const api = await testApi(() => {
+      const data = (pages[api.asked.length - 1] ?? []).map(([id, rev]): Version => ({ id, rev }))
+      const isLast = api.asked.length % 2 === 0
+      return { json: { data, next: isLast ? null : `?page=${api.asked.length}`, ...(total && { total: 5 }) } }
+    })
+    const paginator = { type: 'json_link', next_url_path: 'next', ...(total && { total_path: 'total' }) }
+    const made = await prepared(
+      document(api.origin, {}, { paginator, incremental: { cursor_path: 'rev', initial_value: 0 } }),
+    )
+    const { result, rows } = await run(made)
+    const [source] = Object.values((await made.dataset().state())?.sources ?? {})
+    return {
+      rows: (await rows('things')).map(({ id, rev }) => [id, rev]),
+      cursor: source?.resources?.things?.incremental?.rev?.last_value,
+      verdict: result.receipts[0]?.verdict,
+      codes: result.warnings.map(({ code }) => code),
+    }
+  }
+  const moved = [
+    [
+      [2, 2],
+      [3, 3],
+      [1, 1],
+    ],
+    [
+      [1, 1],
+      [5, 5],
+    ],
+  ] as const
+  const whole = [
+    [
+      [1, 1],
+      [2, 6],
+    ],
+    [
+      [3, 3],
+      [4, 4],
+      [5, 5],
+    ],
+  ] as const
+  const shuffled = [
+    [
+      [5, 5],
+      [3, 3],
+      [2, 2],
+    ],
+    [
+      [3, 3],
+      [1, 1],
+    ],
+  ] as const
+
+  it('and is whole with what it missed and what has changed meanwhile', async () => {
+    const told = await readings(
+      [...moved, ...whole].map(page => [...page]),
+      { total: false },
+    )
+    expect(told).toEqual({
+      rows: whole.flat().map(pair => [...pair]),
+      cursor: 6,
+      verdict: 'unproven',
+      codes: ['list_changed', 'cursor_ahead'],
+    })
+  })
+
+  it('and is complete where the answers tell how much there is', async () => {
+    const told = await readings([...moved, ...whole].map(page => [...page]))
+    expect(told).toMatchObject({ cursor: 6, verdict: 'complete', codes: ['list_changed'] })
+  })
+
+  it('and its cursor waits where the records come in another order each time', async () => {
+    const told = await readings(
+      [...moved, ...shuffled].map(page => [...page]),
+      { total: false },
+    )
+    expect(told).toEqual({
+      rows: [1, 2, 3, 5].map(id => [id, id]),
+      cursor: undefined,
+      verdict: 'unproven',
+      codes: ['list_changed', 'cursor_held'],
+    })
+  })
+
+  it('and its cursor moves where the API repeats the same', async () => {
+    const told = await readings(
+      [...moved, ...moved].map(page => [...page]),
+      { total: false },
+    )
+    expect(told).toMatchObject({ cursor: 5, verdict: 'unproven', codes: ['list_changed', 'cursor_ahead'] })
+  })
+
+  it('and its cursor waits where the API repeats the same, and a total counts more', async () => {
+    const told = await readings([...moved, ...moved].map(page => [...page]))
+    expect(told).toMatchObject({ cursor: undefined, verdict: 'unproven', codes: ['list_changed', 'cursor_held'] })
+  })
+})
+
 describe('no second look is taken', () => {
   it.each<[string, object, object, object]>([
     ['at records without a key', { primary_key: undefined, write_disposition: 'append' }, {}, {}],
     ['beyond the pages of the document', {}, { max_pages: 3 }, {}],
     ['beyond the pages of the run', {}, {}, { maxPages: 3 }],
     ['where records are counted', {}, { max_records: 100 }, {}],
-    ['behind a cursor', {}, { incremental: { cursor_path: 'id', initial_value: 0 } }, {}],
+    [
+      'behind a cursor of appended rows',
+      { write_disposition: 'append' },
+      { incremental: { cursor_path: 'id', initial_value: 0 } },
+      {},
+    ],
   ])('%s', async (_what, more, endpoint, options) => {
     const api = await moving(insertedFrom(2))
     const { result } = await load(document(api.origin, more, endpoint), options)
@@ -329,3 +437,31 @@ async function moved(
 async function* once(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text)
 }
+
+describe('records are told apart by the key, however the document names it', () => {
+  it.each<[string, object]>([
+    ['of a column', { columns: { noteId: { primary_key: true } } }],
+    ['as its column is called', { primary_key: 'note_id' }],
+    ['with the key of the parent', { primary_key: ['_shops_id', 'noteId'], include_from_parent: ['id'] }],
+  ])('%s', async (_, keys) => {
+    let requests = 0
+    const api = await testApi(url => {
+      if (url.pathname === '/shops') return { json: { data: [{ id: 7 }] } }
+      const at = Number(url.searchParams.get('offset'))
+      // Behind the first page one comes first, and the last one is gone.
+      const list = ++requests < 2 ? [1, 2, 3, 4] : [9, 1, 2, 3]
+      return { json: { data: list.slice(at, at + 2).map(noteId => ({ noteId })), total: 4 } }
+    })
+    const notes = { name: 'notes', write_disposition: 'merge', ...keys }
+    const paginator = { type: 'offset', limit: 2, total_path: 'total' }
+    const { result, rows } = await load({
+      client: { base_url: api.origin },
+      resources: [
+        { name: 'shops', endpoint: { path: 'shops', data_selector: 'data', paginator: 'single_page' } },
+        { ...notes, endpoint: { path: 'shops/{resources.shops.id}/notes', data_selector: 'data', paginator } },
+      ],
+    } as unknown as RestApiConfig)
+    expect((await rows('notes', 'note_id')).map(({ note_id }) => note_id)).toEqual([1, 2, 3, 9])
+    expect(result.receipts[1]?.reasons.join()).toContain('a second look found it whole')
+  })
+})

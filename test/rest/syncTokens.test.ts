@@ -47,6 +47,35 @@ const idsOf = async (one: Awaited<ReturnType<typeof run>>) =>
 const tokenOf = async (one: Awaited<ReturnType<typeof runs>>, path = 'sync') =>
   Object.values((await one.made.dataset().state())?.sources ?? {})[0]?.resources?.things?.incremental?.[path]
 
+describe('changes since a token', () => {
+  const feed = async (pages: number, ends: boolean) => {
+    const api = await testApi(url => {
+      const at = Number(url.searchParams.get('page') ?? 0)
+      if (!url.searchParams.has('sync') && at === 0) return { json: { items: [{ id: 1, value: 0 }], sync: 's1' } }
+      const isLast = ends && at + 1 === pages
+      return { json: { items: [{ id: 1, value: at }], ...(isLast ? { sync: 's2' } : { page: String(at + 1) }) } }
+    })
+    const made = await prepared(document(api.origin, byToken))
+    await run(made)
+    return { api, made }
+  }
+
+  it('that name one record with new values for ever end as a loop', { timeout: 120_000 }, async () => {
+    const { api, made } = await feed(0, false)
+    await expect(run(made)).rejects.toMatchObject({
+      code: 'pagination_loop',
+      message: expect.stringContaining('the same records with other values'),
+    })
+    expect(api.asked.length).toBeLessThan(1_100)
+  })
+
+  it('that name one record many times are all read', { timeout: 60_000 }, async () => {
+    const { made } = await feed(300, true)
+    const { rows } = await run(made)
+    expect(await rows('things')).toMatchObject([{ id: 1, value: 299 }])
+  })
+})
+
 describe('a sync token', () => {
   it('is sent by the next run, moves with it, and entries that say so delete rows', async () => {
     const answers: readonly object[] = [
@@ -265,6 +294,102 @@ describe('a sync token', () => {
     const made = await prepared(document(api.origin, incremental))
     await expect(run(made)).rejects.toThrow(problem)
     expect(api.asked).toHaveLength(1)
+  })
+
+  describe('whose changes come twice, word for word, on several pages', () => {
+    type Reading = readonly (readonly number[])[]
+    const stable: Reading = [
+      [2, 4],
+      [4, 5],
+    ]
+    /** The first run reads a list, the second the changes: each of its readings gets the next of these. */
+    const changes = async (readings: readonly Reading[], more: object = {}) => {
+      let begun = 0
+      const api = await testApi(({ searchParams }) => {
+        if (!searchParams.has('sync')) return { json: { items: [{ id: 1 }], sync: 's1' } }
+        const at = Number(searchParams.get('page') ?? 0)
+        if (at === 0) begun += 1
+        const pages = readings[begun - 1]
+        if (pages === undefined) return { status: 410, json: {} }
+        const items = (pages[at] ?? []).map(id => ({ id }))
+        return { json: { items, ...(at + 1 < pages.length ? { page: `${at + 1}` } : { sync: `s${begun + 1}` }) } }
+      })
+      const plain = document(api.origin, byToken)
+      const [resource] = plain.resources as readonly object[]
+      const made = await prepared({ ...plain, resources: [{ ...resource, ...more }] } as unknown as RestApiConfig)
+      await run(made)
+      const last = await run(made)
+      const state = (await made.dataset().state())?.sources ?? {}
+      const [token] = Object.values(state)
+      return {
+        ids: (await idsOf(last)).sort((a, b) => a - b),
+        token: token?.resources?.things?.incremental?.sync?.last_value,
+        receipt: last.result.receipts[0],
+        codes: last.result.warnings.map(({ code }) => code).filter(code => code !== 'null_only_column'),
+        readings: begun,
+      }
+    }
+
+    it('is read once more, and is whole where none does then', async () => {
+      const read = await changes([
+        stable,
+        [
+          [2, 4],
+          [5, 13],
+        ],
+      ])
+      expect(read).toMatchObject({ ids: [1, 2, 4, 5, 13], token: 's3', readings: 2, codes: ['list_changed'] })
+      expect(read.receipt).toMatchObject({ verdict: 'complete', records: 5 })
+    })
+
+    it('moves where the API repeats the same, and says that nothing proves it', async () => {
+      const read = await changes([stable, stable])
+      expect(read).toMatchObject({ ids: [1, 2, 4, 5], token: 's3', codes: ['list_changed', 'cursor_ahead'] })
+      expect(read.receipt?.verdict).toBe('unproven')
+      expect(read.receipt?.reasons.join()).toContain('1 change came again word for word on a later page')
+    })
+
+    it.each<[string, Reading]>([
+      [
+        'in another order',
+        [
+          [4, 5],
+          [2, 4],
+        ],
+      ],
+      [
+        'others',
+        [
+          [4, 2],
+          [2, 13],
+        ],
+      ],
+      ['and the API then knows the token no longer', undefined as never],
+    ])('stays where they come twice again: %s', async (_what, second) => {
+      const read = await changes([stable, ...(second === undefined ? [] : [second])])
+      expect(read).toMatchObject({ token: 's1', codes: ['list_changed', 'cursor_held'] })
+      expect(read.receipt?.verdict).toBe('unproven')
+      expect(read.ids).toEqual([...new Set([1, ...stable.flat(), ...(second ?? []).flat()])].toSorted((a, b) => a - b))
+    })
+
+    it('appends what the second reading has beyond the first, and nothing else again', async () => {
+      const read = await changes(
+        [
+          [[2, 4], [4]],
+          [[2, 4], [13]],
+        ],
+        { write_disposition: 'append', columns: {} },
+      )
+      expect(read.ids).toEqual([1, 2, 4, 4, 13])
+      expect(read.token).toBe('s3')
+      expect(read.receipt?.reasons.join()).toContain('1 record came twice, and rows are not merged')
+    })
+
+    it('is read once where they come twice on one page', async () => {
+      const read = await changes([[[2, 2], [4]]])
+      expect(read).toMatchObject({ ids: [1, 2, 4], token: 's2', readings: 1, codes: [] })
+      expect(read.receipt?.verdict).toBe('complete')
+    })
   })
 
   it('is shown by the plan', async () => {

@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { reasonCodes } from '../../src/rest/evidence/evidence.js'
+import { seeded } from '../reliability/chance.js'
 import { type Answer, read, things } from './listServer.js'
-import { testApi } from './loading.js'
+import { load, testApi } from './loading.js'
 
 const page = (...ids: number[]) => ids.map(id => ({ id }))
 
@@ -57,6 +58,13 @@ describe('how a list ends', () => {
       [json({ data: page(1), has_more: false }), json({ data: [], has_more: false })],
       'proven',
     ],
+    [
+      'one short page, and a next link that is null',
+      offset,
+      [json({ data: page(1), next: null }), json({ data: [], next: null })],
+      'proven',
+    ],
+    ['one short page alone', offset, [json({ data: page(1) }), json({ data: [] })], 'limited'],
     [
       'one short page, and a total beside it',
       offset,
@@ -1044,6 +1052,21 @@ describe('the same page again', () => {
     expect(end, end.reason).toMatchObject({ end: 'proven' })
   })
 
+  it.each<[string, object, object]>([
+    ['a declared key', { primary_key: 'key' }, {}],
+    ['a likely key', {}, { name: 'n', kind: 'x' }],
+  ])('ends the list where its last records come again in another order each time, by %s', async (_, resource, more) => {
+    const random = seeded(1)
+    const answers = Array.from({ length: 400 }, () => {
+      const keys = Array.from({ length: 12 }, (_, key) => [random(), key] as const).sort(
+        ([one], [other]) => one - other,
+      )
+      return json({ data: keys.map(([, key]) => ({ key, ...more })) })
+    })
+    const list = reading(answers, { data_selector: 'data', paginator: pages }, resource)
+    await expect(list).rejects.toMatchObject({ code: 'pagination_loop', message: expect.stringContaining('max_pages') })
+  })
+
   it('is no circle where records are all equal, on a few pages', async () => {
     const answers = Array.from({ length: 6 }, () => json({ data: [{ up: true }, { up: true }], total: 12 }))
     const paginator = { type: 'offset', limit: 2 }
@@ -1178,5 +1201,51 @@ describe('a name that comes twice', () => {
     })
     expect(one.end.end).toBe('proven')
     expect(one.records).toMatchObject([{ name: 'b' }])
+  })
+})
+
+it.each([
+  ['a flag', { done_path: 'done', stop_after_empty_page: false }],
+  ['a flag that leads on', { has_more_path: 'more' }],
+  ['an empty page', {}],
+])('a named total that is less than what arrived is told where %s ends the list', async (_what, end) => {
+  const { origin } = await testApi(url => {
+    const isFirst = url.searchParams.get('offset') === '0'
+    const data = isFirst ? page(1, 2, 3, 4) : url.searchParams.get('offset') === '4' ? page(6, 7) : []
+    return json({ data, count: isFirst ? 5 : -1, done: !isFirst, more: isFirst })
+  })
+  const { result } = await load({
+    client: { base_url: origin },
+    resources: [
+      {
+        name: 'things',
+        primary_key: 'id',
+        endpoint: { data_selector: 'data', paginator: { type: 'offset', limit: 4, total_path: 'count', ...end } },
+      },
+    ],
+  })
+  expect(result.receipts[0]).toMatchObject({ verdict: 'unproven', records: 6 })
+  expect(result.receipts[0]?.reasons.join()).toContain('announced 5 records, 6 arrived')
+})
+
+it('a named number of pages that changes is a doubt where a flag ends the list', async () => {
+  const answer = (sheets: number, done: boolean, ...ids: number[]) => json({ data: page(...ids), sheets, done })
+  const paginator = { type: 'page_number', base_page: 1, total_path: 'sheets', done_path: 'done' }
+  const { end } = await reading([answer(3, false, 1), answer(2, true, 2)], { data_selector: 'data', paginator })
+  expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('announced 3 pages and then 2') })
+})
+
+it('a last page without keys that comes again and again, each time shuffled, ends', { timeout: 60_000 }, async () => {
+  const random = seeded(7)
+  const names = Array.from({ length: 30 }, (_, index) => `n${10 + index}`)
+  const shuffled = () => names.map(name => ({ name, at: random() })).toSorted((one, other) => one.at - other.at)
+  const api = await testApi(url => {
+    if (Number(url.searchParams.get('page')) > 1_000) return { status: 410, json: {} }
+    return json({ data: shuffled().map(({ name }) => ({ name })) })
+  })
+  const list = read(things(api.origin, { data_selector: 'data', paginator: pages }, {}))
+  await expect(list).rejects.toMatchObject({
+    code: 'pagination_loop',
+    message: expect.stringContaining('in another order'),
   })
 })

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { RestApiConfig } from '../../src/index.js'
-import { retryAfterMs } from '../../src/model/backoff.js'
+import { retryAfterMs } from '../../src/model/runtime/backoff.js'
 import { systemClock } from '../../src/pipeline/clock.js'
 import type { Transport } from '../../src/rest/api.js'
 import { type Client, type ClientOptions, createClient } from '../../src/rest/http/client.js'

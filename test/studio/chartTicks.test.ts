@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { amountTicks, timeTicks } from '../../src/studio/page/chartTicks.js'
+import { amountTicks, timeTicks } from '../../src/studio/page/charts/chartTicks.js'
 
 const NOON_S = Date.UTC(2024, 1, 3, 12) / 1_000
 

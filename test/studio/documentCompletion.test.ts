@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { type JsonSchema, suggestionsAt } from '../../src/studio/page/documentCompletion.js'
+import { type JsonSchema, suggestionsAt } from '../../src/studio/page/document/documentCompletion.js'
 
 const schema = JSON.parse(
   await readFile(new URL('../../schema/pipeline.schema.json', import.meta.url), 'utf8'),

@@ -195,6 +195,24 @@ it('runs a pipeline and shows what it loaded', { timeout: 160_000 }, async () =>
   expect(studio.answers.filter(text => text.includes(SECRET))).toEqual([])
 })
 
+it('nested tables follow their parents, in the order of the resources', { timeout: 160_000 }, async () => {
+  const document = `name: shop
+destination: duckdb:shop.duckdb
+source:
+  client: { base_url: "http://127.0.0.1:9" }
+  resources:
+    - { name: customers, records: [{ id: 1, tags: [{ name: a, kinds: [{ k: 1 }] }] }] }
+    - { name: orders, records: [{ id: 1, lines: [{ sku: a }] }] }
+    - { name: notes, records: [{ id: 1 }] }
+`
+  const studio = await openStudio({ 'shop.yaml': document }, ['shop.yaml'])
+  const { id } = await onlyPipeline(studio)
+  await runToEnd(studio, id)
+  const { tables } = (await studio.ask(`/api/pipelines/${id}/tables`)).json as TableList
+  const own = tables.filter(({ isSystem }) => !isSystem).map(({ name }) => name)
+  expect(own).toEqual(['customers', 'customers__tags', 'customers__tags__kinds', 'orders', 'orders__lines', 'notes'])
+})
+
 it('shows tables whatever they are called', { timeout: 300_000 }, async () => {
   const names = ['..', '.', '<img src=x onerror=alert(1)>', 'a/b?c#d%2e']
   const served = await api(async () => ({ json: [{ id: 1, n: 2 }] }))

@@ -1,4 +1,5 @@
-import type { Environment } from '../../config/environment.js'
+import type { Environment } from '../../config/lookup/environment.js'
+import type { PipelineFile } from '../../config/pipelineFile.js'
 import { ConfigError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { Clock } from '../../model/source.js'
@@ -49,11 +50,22 @@ export type Purpose = 'requests' | 'reads' | 'checks'
  */
 export async function openPipelines(
   file: string,
-  { destination, dataset, profile, env }: PipelineOverrides,
+  overrides: PipelineOverrides,
   purpose: Purpose,
   output?: Output,
   budget?: HostBudget,
 ): Promise<readonly Pipeline[]> {
+  return (await openFile(file, overrides, purpose, output, budget)).pipelines
+}
+
+/** The same with what else the file says. */
+export async function openFile(
+  file: string,
+  { destination, dataset, profile, env }: PipelineOverrides,
+  purpose: Purpose,
+  output?: Output,
+  budget?: HostBudget,
+): Promise<PipelineFile> {
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
   const withoutSecrets = purpose === 'reads'
   const offline = purpose === 'checks'
@@ -64,7 +76,7 @@ export async function openPipelines(
       if (isNewWarning(output, warning)) tell(output, printable(`warning: ${warning}`), 2, 'yellow')
     }
   }
-  return loaded.pipelines
+  return loaded
 }
 
 /** The one pipeline of a file. If it has several, `name` selects one. Throws a ConfigError otherwise. */

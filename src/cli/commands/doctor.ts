@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import type { Finding } from '../../config/machine.js'
+import type { MachineFinding } from '../../config/machine.js'
 import { SluiceError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import { secretPlacesOf } from '../../rest/credentialPlaces.js'
@@ -28,7 +28,7 @@ export async function doctorCommand(
 ): Promise<ExitCode> {
   const { out } = context.terminal
   const { machineFindings } = await import('../../config/machine.js')
-  const { processEnvironment } = await import('../../config/environment.js')
+  const { processEnvironment } = await import('../../config/lookup/environment.js')
   const { systemClock } = await import('../../pipeline/clock.js')
   const folders = file === undefined ? [process.cwd()] : [dirname(resolve(file)), process.cwd()]
   const findings = [
@@ -68,13 +68,13 @@ async function fileFindings(
   file: string,
   options: DoctorCommandOptions,
   context: CommandContext,
-): Promise<readonly Finding[]> {
+): Promise<readonly MachineFinding[]> {
   const valid = await attempt('file', async () => {
     const pipelines = await openPipelines(file, options, 'reads')
     return { pipelines, says: `${file} is valid` }
   })
   if (!('done' in valid)) return [valid.finding]
-  const findings: Finding[] = [valid.finding]
+  const findings: MachineFinding[] = [valid.finding]
   const complete = await attempt('references', async () => {
     const pipelines = await openPipelines(file, options, 'requests')
     const places = new Set(pipelines.flatMap(({ source }) => secretPlacesOf(source)))
@@ -93,11 +93,11 @@ async function fileFindings(
 }
 
 /** A notice that is a test, to everybody in `notify`. */
-async function notifyFindings(pipeline: Pipeline, signal: AbortSignal): Promise<readonly Finding[]> {
+async function notifyFindings(pipeline: Pipeline, signal: AbortSignal): Promise<readonly MachineFinding[]> {
   const { testNotifications } = await import('../../config/notify/notifying.js')
   const told = await testNotifications(pipeline, signal)
   if (told.length === 0) return [{ check: 'notify', status: 'note', says: `${pipeline.name} tells nobody` }]
-  return told.map((failure, index): Finding => {
+  return told.map((failure, index): MachineFinding => {
     const place = `notify[${index}] of ${pipeline.name}`
     if (failure === undefined) return { check: 'notify', status: 'ok', says: `${place} was told that this is a test` }
     return {
@@ -109,10 +109,10 @@ async function notifyFindings(pipeline: Pipeline, signal: AbortSignal): Promise<
   })
 }
 
-async function destinationFindings(pipeline: Pipeline): Promise<readonly Finding[]> {
+async function destinationFindings(pipeline: Pipeline): Promise<readonly MachineFinding[]> {
   const { destination, datasetName } = pipeline
   const { localPath } = destination
-  const findings: Finding[] = []
+  const findings: MachineFinding[] = []
   if (localPath !== undefined) {
     const { folderFindings } = await import('../../config/machine.js')
     findings.push(...(await folderFindings('destination', localPath)))
@@ -154,7 +154,7 @@ const RIGHTS = `
       ELSE pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') END AS may`
 
 /** One request: the first page of the first list. */
-async function apiFinding(pipeline: Pipeline, signal: AbortSignal): Promise<Finding> {
+async function apiFinding(pipeline: Pipeline, signal: AbortSignal): Promise<MachineFinding> {
   const first = pipeline.source.resources.find(resource => resource.parent === undefined && resource.selected)
   if (first === undefined) return { check: 'api', status: 'note', says: `${pipeline.name} has no list to ask for` }
   const asked = await attempt('api', async () => {
@@ -165,7 +165,7 @@ async function apiFinding(pipeline: Pipeline, signal: AbortSignal): Promise<Find
   return asked.finding
 }
 
-type Attempted<Done> = { readonly finding: Finding; readonly done: Done } | { readonly finding: Finding }
+type Attempted<Done> = { readonly finding: MachineFinding; readonly done: Done } | { readonly finding: MachineFinding }
 
 /** Turns an error into a finding. Messages of errors say what to do, so there is no other cure. */
 async function attempt<Done extends { readonly says: string }>(

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../../config/projectFolder.js'
-import { nearKey } from '../../model/nearMiss.js'
+import { nearKey } from '../../model/texts/nearMiss.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'

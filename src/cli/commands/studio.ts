@@ -31,7 +31,7 @@ export async function studioCommand(
   if (open === true) {
     const [{ openBrowser }, { processEnvironment }] = await Promise.all([
       import('../redirectListener.js'),
-      import('../../config/environment.js'),
+      import('../../config/lookup/environment.js'),
     ])
     openBrowser(studio.address, processEnvironment())
   }

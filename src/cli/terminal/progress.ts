@@ -2,9 +2,9 @@ import type { RunEvent } from '../../model/events.js'
 import { systemClock } from '../../pipeline/clock.js'
 import { clip, counted, displayWidth, printable, wrapped } from './printable.js'
 import {
-  type Cell,
   cellsOf,
   clockTime,
+  type LineCell,
   observe,
   type ProgressCells,
   type ResourceProgress,
@@ -38,7 +38,7 @@ function liveView(output: Output, now: () => number, time: () => number): Progre
   let commit: { readonly text: string; readonly startedMs: number } | undefined
 
   const erase = (): void => {
-    if (drawnLines > 0) output.write(`\x1b[${drawnLines}A\x1b[0J`)
+    if (drawnLines > 0) output.write(`\r\x1b[${drawnLines}A\x1b[0J`)
     drawnLines = 0
   }
   const draw = (mostLines: number): void => {
@@ -59,6 +59,7 @@ function liveView(output: Output, now: () => number, time: () => number): Progre
   const drawWhatFits = (): void => draw(Math.max(1, output.rows() - 1))
   const timer = setInterval(drawWhatFits, REDRAW_EVERY_MS)
   timer.unref()
+  output.erasers?.add(erase)
   return {
     show(event) {
       observe(resources, event, { nowMs: now(), time: time() })
@@ -73,11 +74,13 @@ function liveView(output: Output, now: () => number, time: () => number): Progre
     },
     close() {
       clearInterval(timer)
+      output.erasers?.delete(erase)
       commit = undefined
       draw(Number.POSITIVE_INFINITY)
     },
     clear() {
       clearInterval(timer)
+      output.erasers?.delete(erase)
       erase()
     },
   }
@@ -195,17 +198,25 @@ function lineOf(
   output: Pick<Output, 'styled' | 'isTerminal'>,
 ): string {
   const parts = [...widths].map(([name, width]) => ({ ...row[name], text: clip(row[name].text, width), width }))
-  const plain = parts.map(part => pad(part.text, part.width, part.align)).join('  ')
-  if (displayWidth(plain.trimEnd()) > columns) return clip(plain.trimEnd(), columns)
-  const styled = (part: Cell & { readonly width: number }): string => {
+  const shown = parts.slice(0, parts.findLastIndex(part => part.text !== '') + 1)
+  const told = shown.pop()
+  if (told === undefined) return ''
+  const width = (cells: readonly SizedCell[]): number => cells.reduce((sum, cell) => sum + cell.width + 2, 0)
+  // A sentence that is too long begins where the cells before it have nothing to tell.
+  if (told.align === 'left')
+    while (width(shown) + displayWidth(told.text) > columns && shown.at(-1)?.text === '') shown.pop()
+  const room = columns - width(shown)
+  const plain = [...shown, told].map(part => pad(part.text, part.width, part.align)).join('  ')
+  if (room <= 0) return clip(plain.trimEnd(), columns)
+  const styled = (part: SizedCell): string => {
     const padded = pad(part.text, part.width, part.align)
     return part.style === undefined ? padded : output.styled(part.style, padded)
   }
-  const last = parts.findLastIndex(part => part.text !== '')
-  return parts
-    .slice(0, last + 1)
-    .map((part, index) =>
-      index === last ? styled({ ...part, width: part.align === 'left' ? 0 : part.width }) : styled(part),
-    )
-    .join('  ')
+  const isLeft = told.align === 'left'
+  const last = { ...told, text: clip(told.text, room), width: isLeft ? 0 : Math.min(told.width, room) }
+  return [...shown, last].map(styled).join('  ')
+}
+
+interface SizedCell extends LineCell {
+  readonly width: number
 }

@@ -1,7 +1,7 @@
-import { byteText } from '../../model/byteText.js'
 import type { TableChanges } from '../../model/destination.js'
 import { SluiceError } from '../../model/errors.js'
 import type { Receipt } from '../../model/receipt.js'
+import { byteText } from '../../model/texts/byteText.js'
 import { amount, counted, duration, printable, wrapped } from './printable.js'
 import { type TextColumn, textTable } from './table.js'
 import { markedVerdict, verdictStyle } from './tell.js'
@@ -11,6 +11,8 @@ import { type Output, widthOf } from './terminal.js'
 export interface ReceiptView {
   /** False: the run failed, and nothing of what it read is loaded. */
   readonly isCommitted?: boolean | undefined
+  /** Whether reasons for `incomplete` are told elsewhere. */
+  readonly toldIncomplete?: boolean | undefined
   /** What the commit did, by table. */
   readonly changes?: Readonly<Record<string, TableChanges>> | undefined
   readonly out?: Pick<Output, 'isTerminal' | 'columns' | 'styled'> | undefined
@@ -19,7 +21,7 @@ export interface ReceiptView {
 /** What a run can prove, as lines: a table of receipts, the reasons if a verdict is not `complete`, rows by table. */
 export function receiptLines(
   receipts: readonly Receipt[],
-  { changes, out, isCommitted = true }: ReceiptView = {},
+  { changes, out, isCommitted = true, toldIncomplete = false }: ReceiptView = {},
 ): string[] {
   if (receipts.length === 0) return []
   const width = out === undefined ? Number.POSITIVE_INFINITY : widthOf(out)
@@ -52,7 +54,8 @@ export function receiptLines(
     width,
   )
   for (const receipt of receipts) {
-    for (const note of notes(receipt)) lines.push(...wrapped(printable(`${receipt.resource}: ${note}`), width, 2))
+    for (const note of notes(receipt, toldIncomplete))
+      lines.push(...wrapped(printable(`${receipt.resource}: ${note}`), width, 2))
   }
   const tables = isCommitted ? tableLines(receipts, changes ?? {}, width) : []
   return tables.length === 0 ? lines : [...lines, '', ...tables]
@@ -62,12 +65,14 @@ export function receiptLines(
 export function failedLines(receipts: readonly Receipt[], error: unknown, out: Output): string[] {
   const isUnknown = error instanceof SluiceError && error.code === 'commit_unknown'
   const title = isUnknown ? 'whether it is committed is not known' : 'nothing of it is committed'
-  return [`What was read; ${title}:`, ...receiptLines(receipts, { out, isCommitted: false })]
+  const toldIncomplete = error instanceof SluiceError && error.code === 'incomplete'
+  return [`What was read; ${title}:`, ...receiptLines(receipts, { out, isCommitted: false, toldIncomplete })]
 }
 
-function notes(receipt: Receipt): string[] {
+function notes(receipt: Receipt, toldIncomplete: boolean): string[] {
   const found: string[] = []
-  if (receipt.verdict !== 'complete') found.push(...receipt.reasons.map(reason => `${receipt.verdict}: ${reason}`))
+  const isTold = receipt.verdict === 'complete' || (toldIncomplete && receipt.verdict === 'incomplete')
+  if (!isTold) found.push(...receipt.reasons.map(reason => `${receipt.verdict}: ${reason}`))
   if (receipt.filtered > 0) found.push(`${counted(receipt.filtered, 'record')} left out: known already, or filtered`)
   if (receipt.deleted !== undefined) found.push(`${counted(receipt.deleted, 'row')} deleted`)
   if (receipt.discardedRows > 0) found.push(`${counted(receipt.discardedRows, 'row')} discarded by the schema contract`)
@@ -80,11 +85,23 @@ function notes(receipt: Receipt): string[] {
 
 const COUNTS = ['inserted', 'updated', 'replaced', 'deleted'] as const
 
+/**
+ * As a person counts: a row in the place of an earlier one was replaced, and not inserted. Where fewer rows came than made
+ * way, the others were deleted.
+ */
+function byPlace(change: TableChanges): TableChanges {
+  const { inserted, replaced = 0, deleted = 0 } = change
+  if (inserted === undefined) return change
+  const inPlace = Math.min(inserted, replaced)
+  return { ...change, inserted: inserted - inPlace, replaced: inPlace, deleted: deleted + replaced - inPlace }
+}
+
 function tableLines(
   receipts: readonly Receipt[],
-  changes: Readonly<Record<string, TableChanges>>,
+  counted: Readonly<Record<string, TableChanges>>,
   width: number,
 ): string[] {
+  const changes = Object.fromEntries(Object.entries(counted).map(([table, change]) => [table, byPlace(change)]))
   const rows = rowsByTable(receipts)
   const tables = [...new Set([...rows.keys(), ...Object.keys(changes)])].filter(
     table => rows.has(table) || COUNTS.some(count => changes[table]?.[count] !== 0),

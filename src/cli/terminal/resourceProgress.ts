@@ -33,7 +33,7 @@ interface Waiting {
 }
 
 /** The moment of an event: on a clock that never goes back, and on that of the wall. */
-export interface Moment {
+export interface EventMoment {
   readonly nowMs: number
   readonly time: number
 }
@@ -42,7 +42,7 @@ export interface Moment {
 export function observe(
   resources: Map<string, ResourceProgress>,
   event: RunEvent,
-  moment: Moment,
+  moment: EventMoment,
 ): ResourceProgress | undefined {
   if (!('resource' in event) || event.resource === undefined) return undefined
   if (event.type === 'warning' || event.type === 'detected') return undefined
@@ -103,7 +103,7 @@ function begun(resource: string, startedMs: number): ResourceProgress {
 
 function waitingFor(
   { type, delayMs, reason }: Extract<RunEvent, { type: 'retry' | 'waiting' }>,
-  { nowMs, time }: Moment,
+  { nowMs, time }: EventMoment,
 ): Waiting {
   return { isRetry: type === 'retry', untilMs: nowMs + delayMs, untilTime: time + delayMs, reason }
 }
@@ -154,7 +154,7 @@ function msLeft(progress: ResourceProgress, share: Share | undefined, nowMs: num
 }
 
 /** One cell of a resource's line. */
-export interface Cell {
+export interface LineCell {
   readonly text: string
   readonly align: 'left' | 'right'
   readonly style?: Style | undefined
@@ -162,16 +162,16 @@ export interface Cell {
 
 /** The cells of a resource's line. Those without text have nothing to say. */
 export interface ProgressCells {
-  readonly resource: Cell
-  readonly bar: Cell
-  readonly parents: Cell
-  readonly pages: Cell
-  readonly records: Cell
-  readonly share: Cell
-  readonly rate: Cell
-  readonly left: Cell
-  readonly retries: Cell
-  readonly state: Cell
+  readonly resource: LineCell
+  readonly bar: LineCell
+  readonly parents: LineCell
+  readonly pages: LineCell
+  readonly records: LineCell
+  readonly share: LineCell
+  readonly rate: LineCell
+  readonly left: LineCell
+  readonly retries: LineCell
+  readonly state: LineCell
 }
 
 export function cellsOf(
@@ -201,7 +201,7 @@ export function cellsOf(
   }
 }
 
-function cell(text: string, align: Cell['align'] = 'right'): Cell {
+function cell(text: string, align: LineCell['align'] = 'right'): LineCell {
   return { text, align }
 }
 
@@ -232,7 +232,7 @@ function stateOf(
   { verdict, waiting, endedMs }: ResourceProgress,
   nowMs: number,
   output: Pick<Output, 'isTerminal'>,
-): Cell {
+): LineCell {
   if (verdict !== undefined) return { ...cell(markedVerdict(verdict, output), 'left'), style: verdictStyle(verdict) }
   if (waiting !== undefined && waiting.untilMs > nowMs)
     return { ...cell(printable(waitText(waiting, nowMs)), 'left'), style: 'yellow' }

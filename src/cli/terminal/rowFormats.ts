@@ -2,19 +2,27 @@ import type { JsonValue } from '../../json/value.js'
 import { setMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { QueryBatch, RowValue } from '../../model/destination.js'
-import { isNumberType, isTimeType } from '../../model/engineTypes.js'
-import { csvLine, shownValue } from '../../model/rowText.js'
+import { isNumberType, isTimeType } from '../../model/texts/engineTypes.js'
+import { csvLine, shownValue } from '../../model/texts/rowText.js'
 import { boxTable } from './boxTable.js'
 import { counted, printable } from './printable.js'
 import { tell } from './tell.js'
 import { type Output, widthOf } from './terminal.js'
 
 /** How rows are printed: a table for people, one line of JSON for each row, or CSV (RFC 4180, with a header). */
-export type RowFormat = 'table' | 'json' | 'csv'
+export type PrintedFormat = 'table' | 'json' | 'csv'
 
 /** The format that the flags of a command name. */
-export function rowFormat({ json, csv }: { readonly json?: boolean; readonly csv?: boolean }): RowFormat {
-  return json === true ? 'json' : csv === true ? 'csv' : 'table'
+export function rowFormat({ json, csv }: { readonly json?: boolean; readonly csv?: boolean }): PrintedFormat {
+  if (json === true) return 'json'
+  return csv === true ? 'csv' : 'table'
+}
+
+export interface CsvOptions {
+  /** Whether it begins with the mark by which Excel knows UTF-8. */
+  readonly bom?: boolean | undefined
+  /** Between fields. Default: a comma. */
+  readonly separator?: string | undefined
 }
 
 /** Rows of a table for people, unless they ask for more. */
@@ -23,9 +31,10 @@ const TABLE_ROWS = 100
 /** Prints rows as they come, at most `limit` of them. A table needs all of its rows first, and has 100 by default. */
 export async function printRows(
   batches: AsyncIterable<QueryBatch>,
-  format: RowFormat,
+  format: PrintedFormat,
   out: Output,
   limit: number | undefined,
+  { bom = false, separator }: CsvOptions = {},
 ): Promise<void> {
   const most = limit ?? (format === 'table' ? TABLE_ROWS : Number.POSITIVE_INFINITY)
   const kept: (readonly RowValue[])[] = []
@@ -38,10 +47,18 @@ export async function printRows(
     const rows = batch.rows.slice(0, most - count)
     if (format === 'table') kept.push(...rows)
     else {
-      const head = format === 'csv' && isFirst ? [csvLine(columns.map(({ name }) => name))] : []
-      const lines = rows.map(row => (format === 'csv' ? csvLine(row) : jsonLine(columns, row)))
+      const head =
+        format === 'csv' && isFirst
+          ? [
+              csvLine(
+                columns.map(({ name }) => name),
+                separator,
+              ),
+            ]
+          : []
+      const lines = rows.map(row => (format === 'csv' ? csvLine(row, separator) : jsonLine(columns, row)))
       const text = [...head, ...lines].map(line => `${out.isTerminal ? printable(line) : line}\n`).join('')
-      out.write(text)
+      out.write(bom && format === 'csv' && isFirst && !out.isTerminal ? `\uFEFF${text}` : text)
       await out.drained?.()
     }
     isFirst = false

@@ -14,6 +14,8 @@ export interface Output {
   /** Lines of the terminal, or 24 without one. */
   rows(): number
   write(text: string): void
+  /** Each erases lines that are redrawn in place. Call them before writing between two redraws. */
+  readonly erasers?: Set<() => void> | undefined
   /** Resolves when the reader has taken enough of what was written. Absent: there is nothing to wait for. */
   drained?(): Promise<void>
   line(text?: string): void
@@ -31,6 +33,7 @@ export function outputTo(stream: Writable): Output {
   const { isTTY = false } = stream as Partial<WriteStream>
   return {
     isTerminal: isTTY,
+    erasers: new Set(),
     // A terminal that does not know its size says 0.
     columns: () => (stream as Partial<WriteStream>).columns || 80,
     rows: () => (stream as Partial<WriteStream>).rows || 24,
@@ -50,4 +53,11 @@ export function outputTo(stream: Writable): Output {
 /** Columns that a line may take: those of a terminal. Nothing else wraps lines. */
 export function widthOf({ isTerminal, columns }: Pick<Output, 'isTerminal' | 'columns'>): number {
   return isTerminal ? columns() : Number.POSITIVE_INFINITY
+}
+
+/** Writes a line while something may be redrawn in place, and over the `^C` that a terminal shows. */
+export function interject(output: Output, text: string): void {
+  for (const erase of output.erasers ?? []) erase()
+  if (output.isTerminal) output.write('\r\x1b[K')
+  output.line(text)
 }

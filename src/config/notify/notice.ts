@@ -59,13 +59,14 @@ const DRIFT_WARNINGS: ReadonlySet<WarningCode> = new Set<WarningCode>([
   'variant_column',
   'schema_unlocked',
   'nested_rows_gone',
+  'table_emptied',
   'fields_gone',
   'schema_changed_at_destination',
   'rows_discarded',
 ])
 
 /** Those that say what does not come any more. */
-const GONE: ReadonlySet<WarningCode> = new Set<WarningCode>(['nested_rows_gone', 'fields_gone'])
+const GONE: ReadonlySet<WarningCode> = new Set<WarningCode>(['nested_rows_gone', 'table_emptied', 'fields_gone'])
 
 /** Hears the events of some work, and says afterwards what happened. Memory is bounded by the number of resources. */
 export class Hearing {

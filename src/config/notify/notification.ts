@@ -1,5 +1,5 @@
 import type { Secret } from '../../model/secrets/secret.js'
-import type { Environment } from '../environment.js'
+import type { Environment } from '../lookup/environment.js'
 import type { Notice } from './notice.js'
 import type { Occasion } from './occasions.js'
 
@@ -32,4 +32,4 @@ export interface Receiver extends Notification {
 }
 
 /** {@link NotifyOptions} with every default taken. */
-export type Settings = Required<{ readonly [Key in keyof NotifyOptions]: NonNullable<NotifyOptions[Key]> }>
+export type NotifySettings = Required<{ readonly [Key in keyof NotifyOptions]: NonNullable<NotifyOptions[Key]> }>

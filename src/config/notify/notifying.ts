@@ -15,9 +15,9 @@ import {
 } from '../../model/optionKinds.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunWarning } from '../../pipeline/setup.js'
-import { processEnvironment } from '../environment.js'
+import { processEnvironment } from '../lookup/environment.js'
 import type { NotifiedWork } from './notice.js'
-import type { Notification, NotifyOptions, Receiver, Settings } from './notification.js'
+import type { Notification, NotifyOptions, NotifySettings, Receiver } from './notification.js'
 import { LONGEST_NOTIFYING_SECONDS, OCCASIONS } from './occasions.js'
 import type { Telling, Told, ToldPart, WorkEnd, WorkOptions } from './toldWork.js'
 
@@ -119,7 +119,7 @@ export async function tellEnd(told: Pipeline, end: Omit<WorkEnd, 'hearing'>): Pr
 }
 
 /** {@link notifying} without checks. */
-export function announced(made: Pipeline, receivers: readonly Receiver[], settings: Settings): Pipeline {
+export function announced(made: Pipeline, receivers: readonly Receiver[], settings: NotifySettings): Pipeline {
   return receivers.length === 0 ? made : tellingPipeline({ made, receivers, settings }, {})
 }
 

@@ -1,16 +1,16 @@
 import { AbortError } from '../../model/errors.js'
 import type { EventListener, RunEvent } from '../../model/events.js'
 import { durationMs } from '../../model/expectations.js'
-import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../model/runtime/nodeCrypto.js'
 import { type Scrubber, scrubbed } from '../../model/secrets/scrubber.js'
 import { Secret } from '../../model/secrets/secret.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { PastLoad } from '../../pipeline/look/pastLoads.js'
 import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { RunWarning } from '../../pipeline/setup.js'
-import { proxySettings } from '../environment.js'
+import { proxySettings } from '../lookup/environment.js'
 import { Hearing, type Lateness, type Notice, type NoticeAbout, type NotifiedWork } from './notice.js'
-import type { Notification, Receiver, Settings } from './notification.js'
+import type { Notification, NotifySettings, Receiver } from './notification.js'
 import { runNotifyCommand } from './notifyCommand.js'
 import { DEFAULT_NOTIFYING_SECONDS, DEFAULT_OCCASIONS, type Occasion } from './occasions.js'
 import { sendWebhook } from './webhook.js'
@@ -30,7 +30,7 @@ export interface Told<Result> {
 export interface Telling {
   readonly made: Pipeline
   readonly receivers: readonly Receiver[]
-  readonly settings: Settings
+  readonly settings: NotifySettings
 }
 
 /** What a piece of work is to those who are told. */
@@ -170,7 +170,7 @@ function within({ maxSeconds = DEFAULT_NOTIFYING_SECONDS }: Receiver, asked: Abo
   return asked === undefined ? bound : AbortSignal.any([bound, asked])
 }
 
-interface Conclusion extends Settings {
+interface Conclusion extends NotifySettings {
   readonly made: Pipeline
   readonly hearing: Hearing
   readonly about: Omit<NoticeAbout, 'occasions'>
@@ -193,7 +193,7 @@ async function tellOne(notification: Receiver, conclusion: Conclusion): Promise<
   return undefined
 }
 
-interface Delivery extends Settings {
+interface Delivery extends NotifySettings {
   readonly scrubber: Scrubber
   readonly signal: AbortSignal
 }

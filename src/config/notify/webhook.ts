@@ -1,4 +1,4 @@
-import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../model/runtime/nodeCrypto.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
 import type { Clock } from '../../model/source.js'
 import type { Proxies } from '../../rest/http/proxies.js'

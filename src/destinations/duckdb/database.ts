@@ -6,11 +6,12 @@ import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
-import { inTurns } from '../../model/inTurn.js'
-import { ownPlace } from '../../model/ownPlace.js'
+import { inTurns } from '../../model/runtime/inTurn.js'
+import { ownPlace } from '../../model/runtime/ownPlace.js'
 import { type Dialect, textLiteral } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbError, foreign } from './duckdbErrors.js'
+import { writeOut } from './freedMemory.js'
 import { identityOf, isForeign, isSameFile, openings } from './openFiles.js'
 
 /** An open database, in a file or in memory, or a lake. Several connections of one process share it. */
@@ -38,6 +39,8 @@ export interface Database {
   isShared(): Promise<boolean>
   /** Calls and awaits `end` before Sluice opens another connection. Call the result to stop this. */
   onSharing(end: () => Promise<void>): () => void
+  /** Before it closes, writes into the file what is in the log, with little memory. `columns` are those of the widest table there. */
+  writeOutLater(columns: number): void
   /**
    * Fails if the file is no longer the one that was opened, or is open a second time. Rows written to it would be lost.
    */
@@ -63,6 +66,9 @@ const looking = new Map<string, Promise<boolean>>()
 
 /** Called before this process opens another connection to a file. */
 const sharing = new Map<string, () => Promise<void>>()
+
+/** By file: the columns of the widest table of which the log has rows that wait for the end. */
+const inLog = new Map<string, number>()
 
 export interface OpenDatabaseOptions {
   /** How long to wait while another process has the file open. */
@@ -124,20 +130,37 @@ async function openAtOnce(path: string): Promise<Database> {
     const database = await open(place, async () => driver().DuckDBInstance.fromCache(place))
     const file = await identityOf(place)
     const before = file === undefined ? 0 : openings(file)
+    const isShared = async () => isHosts || opened.get(place) !== 1 || (await connectionsOf(database)) > 1
+    const onSharing = (end: () => Promise<void>) => {
+      sharing.set(place, end)
+      return () => {
+        if (sharing.get(place) === end) sharing.delete(place)
+      }
+    }
+    const writeLog = async (columns: number): Promise<void> => {
+      if (await isShared()) return
+      const connection = await database.connect()
+      await writeOut(connection, columns).finally(() => connection.closeSync())
+    }
     return {
       ...database,
-      isShared: async () => isHosts || opened.get(place) !== 1 || (await connectionsOf(database)) > 1,
-      onSharing(end) {
-        sharing.set(place, end)
-        return () => {
-          if (sharing.get(place) === end) sharing.delete(place)
-        }
+      isShared,
+      onSharing,
+      writeOutLater(columns) {
+        inLog.set(place, Math.max(columns, inLog.get(place) ?? 0))
       },
       async check() {
         if (!isSameFile(file, await identityOf(place))) throw gone(place)
         if (file !== undefined && openings(file) > before) throw heldTwice(place)
       },
       async close() {
+        const columns = inLog.get(place)
+        if (columns !== undefined && opened.get(place) === 1) {
+          inLog.delete(place)
+          // What fails stays in the log.
+          const writing = writeLog(columns).catch(() => {})
+          await writing.finally(onSharing(() => writing))
+        }
         if (close() && isNew && isSameFile(file, await identityOf(place))) await removeEmpty(database)
         await database.close()
       },
@@ -325,6 +348,7 @@ async function open(place: string, create: () => Promise<DuckDBInstance>): Promi
     },
     isShared: async () => false,
     onSharing: () => () => {},
+    writeOutLater() {},
     check: async () => {},
     async close() {
       instance.closeSync()

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Connection, Load, LoadPlan } from '../../model/destination.js'
@@ -15,7 +16,7 @@ import { commitTogether, type DuckdbLoad, duckdbLoad } from './duckdbLoad.js'
 import { queryRows, queryToParquet } from './duckdbQuery.js'
 import { readRows, writeParquet } from './duckdbRead.js'
 import { duckdbSession, inTransaction } from './duckdbSession.js'
-import { openStagingFolder } from './duckdbStaging.js'
+import { openHoldingFolder, openStagingFolder, type StagingFolder } from './duckdbStaging.js'
 
 /** DuckDB locks out other processes. */
 const held = new HeldPipelines()
@@ -30,6 +31,18 @@ export function duckdbConnection(
   /** Those that have not ended. */
   const loads = new Map<Load, DuckdbLoad>()
   const told = new ToldStates()
+  /** The folder for the rows of parts, and the names that it had. */
+  let parts: Promise<{ readonly root: string; readonly left: Set<string> }> | undefined
+
+  const openPart = async (name: string): Promise<StagingFolder> => {
+    parts ??= Promise.resolve(stagingRoot()).then(async root => ({
+      root,
+      left: new Set(await readdir(root).catch(() => [])),
+    }))
+    const { root, left } = await parts
+    if (left.delete(name)) await rm(join(root, name), { recursive: true, force: true })
+    return openHoldingFolder(join(root, name))
+  }
 
   const withConnection = async <T>(
     doing: string,
@@ -73,7 +86,9 @@ export function duckdbConnection(
     async begin(plan, onStatement) {
       const letGo = held.take(database.place, dataset, plan)
       try {
-        const folder = await openStagingFolder(join(await stagingRoot(), folderName(dataset, plan)))
+        const name = folderName(dataset, plan)
+        const folder =
+          plan.part === undefined ? await openStagingFolder(join(await stagingRoot(), name)) : await openPart(name)
         const load = duckdbLoad(
           database,
           dataset,
@@ -176,6 +191,8 @@ export function duckdbConnection(
     async [Symbol.asyncDispose]() {
       try {
         for (const load of loads.keys()) await load.abort()
+        // Other pipelines share this folder. It stays while one of them stages.
+        await parts?.then(({ root }) => rmdir(root)).catch(() => {})
       } finally {
         await database.close()
       }

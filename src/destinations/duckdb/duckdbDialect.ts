@@ -84,5 +84,6 @@ function integerType(bits: number | undefined): string {
 function localTimestampType(digits: number | undefined): string {
   if (digits === undefined || digits === 6) return 'TIMESTAMP'
   if (digits === 0) return 'TIMESTAMP_S'
-  return digits <= 3 ? 'TIMESTAMP_MS' : digits <= 6 ? 'TIMESTAMP' : 'TIMESTAMP_NS'
+  if (digits <= 3) return 'TIMESTAMP_MS'
+  return digits <= 6 ? 'TIMESTAMP' : 'TIMESTAMP_NS'
 }

@@ -58,7 +58,7 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
     return fail(`No space left on the disk of ${place} (while ${doing})`, true)
   if (/storage version|older than|newer version/i.test(text)) {
     return fail(
-      `${place} was written by a version of DuckDB that this one cannot read: ${firstLine(text)}. Let the version that wrote it make a copy for older ones: ${copyStatements(place)}`,
+      `${place} was written by a version of DuckDB that this one cannot read: ${versions(text)}. Let the version that wrote it make a copy for older ones: ${copyStatements(place)}`,
     )
   }
   if (/conflict/i.test(text)) {
@@ -81,6 +81,18 @@ export function foreign(place: string, cause?: unknown): DestinationError {
   const message = `${place} exists but is not a DuckDB database; name another file, or move this one away`
   return new DestinationError('destination', message, { destination: place, cause })
 }
+
+/** The versions of the format, which are not those of DuckDB, or the words of the engine. */
+function versions(text: string): string {
+  const [, theirs, least, most] =
+    /version number (\d+), but we can only read versions between (\d+) and (\d+)/.exec(text) ?? []
+  if (theirs === undefined) return firstLine(text).replace(/\.$/, '')
+  const whose = theirs === DUCKDB_2 ? ', that of DuckDB 2,' : ''
+  return `its format has the version number ${theirs}${whose} and this one reads ${least} to ${most}`
+}
+
+/** Version number of the format that DuckDB 2.0 brought. */
+const DUCKDB_2 = '69'
 
 /** Statements for a newer DuckDB, to write a file that this one can read. */
 function copyStatements(place: string): string {

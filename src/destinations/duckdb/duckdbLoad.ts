@@ -14,6 +14,7 @@ import type { Database } from './database.js'
 import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
 import { joinStaged, type Staged, type StagingFolder } from './duckdbStaging.js'
 import { type HeadStart, headStart } from './headStart.js'
+import { type LeanCommit, leanCommit } from './leanCommit.js'
 
 /** A load into DuckDB. */
 export interface DuckdbLoad extends Load {
@@ -109,7 +110,8 @@ export async function commitTogether(
           for (const { load, anew } of loads) {
             const plan = await anew(now, before)
             before.push(plan)
-            toApply.push({ load: load.plan, plan, staged: (await load.folder.finish(plan.schema)).all })
+            const staged = await load.folder.finishHeld(plan.schema)
+            toApply.push({ load: load.plan, plan, staged, write: () => load.folder.write() })
           }
           await applyCommits(session, toApply, joinStaged)
           signal?.throwIfAborted()
@@ -155,15 +157,18 @@ async function commit(committing: Committing): Promise<Done> {
   if (begun !== undefined) return begun
   await start.end()
   const connection = await database.connect()
+  let lean: LeanCommit | undefined
   try {
     // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
     const open = toldSession(await duckdbSession(connection, dataset, database.dialect), onStatement)
+    lean = await leanCommit(database, open, staged.all)
+    const own = lean?.session ?? open
     let done: Done
     // Not the COMMIT itself: nobody would know whether it is done.
     await inTransaction(connection, () =>
       interruptible(connection, signal, async () => {
-        const session = inspectedOnce(open)
+        const session = inspectedOnce(own)
         if (session.dialect.letsCommitsOverlap) await expectUnchanged(session)
         const current = anew === undefined ? final : await anew(committedView(session, [load.loadId]))
         done = await applyCommit(session, load, current, staged.all)
@@ -174,6 +179,7 @@ async function commit(committing: Committing): Promise<Done> {
     await database.check()
     return done
   } finally {
+    await lean?.end()
     connection.closeSync()
   }
 }

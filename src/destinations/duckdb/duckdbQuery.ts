@@ -88,7 +88,7 @@ export async function queryToParquet(
     // The statement by itself only reads, and is whole: nothing in it can end the brackets.
     const { statementType } = await readingStatement(connection, sql)
     if (statementType === driver().StatementType.EXPLAIN)
-      throw new QueryError('what EXPLAIN says is a text and no table, so that there is no Parquet file of it')
+      throw new QueryError('EXPLAIN gives a text, not a table, so there is no Parquet file of it')
     signal?.throwIfAborted()
     const written = await copyToParquet(connection, sql.replace(/[;\s]+$/, ''), values.map(boundValue), path)
     signal?.throwIfAborted()
@@ -192,7 +192,10 @@ function exactInstantOf(value: DuckDBValue): RowValue {
 /** The driver does not know that the last day, and the first, stand for infinity. */
 function dateOf(value: DuckDBValue): RowValue {
   const { days } = value as { readonly days: number }
-  return Math.abs(days) === 2 ** 31 - 1 ? (days < 0 ? '-infinity' : 'infinity') : String(value)
+  if (Math.abs(days) === 2 ** 31 - 1) {
+    return days < 0 ? '-infinity' : 'infinity'
+  }
+  return String(value)
 }
 
 /** Lists, structs and maps as JSON values. All else without a plain form is DuckDB's text. */

@@ -60,9 +60,10 @@ async function statementOf(
   if (name === undefined || existing === undefined) {
     throw new SchemaError('schema', `Dataset ${dataset} has no table ${query.table}`, { table: query.table })
   }
-  return selectStatement<DuckDBValue>(duckdbDialect, session.table(name), existing, query, expression, value =>
-    value instanceof Date ? value.toISOString() : value instanceof Uint8Array ? blobText(value) : value,
-  )
+  return selectStatement<DuckDBValue>(duckdbDialect, session.table(name), existing, query, expression, value => {
+    if (value instanceof Date) return value.toISOString()
+    return value instanceof Uint8Array ? blobText(value) : value
+  })
 }
 
 function rowOf(

@@ -1,8 +1,15 @@
+import { createHash } from 'node:crypto'
 import { mkdir, open, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ColumnBatch } from '../../model/batch.js'
 import type { DataType, ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
-import { type ParquetColumn, type ParquetEncoder, parquetEncoder } from '../parquet/encoder.js'
+import {
+  type EncodedRows,
+  joinedFile,
+  type ParquetColumn,
+  type ParquetEncoder,
+  parquetEncoder,
+} from '../parquet/encoder.js'
 import { columnType, freeName } from '../sql/ddl.js'
 import type { StagedTable } from '../sql/sqlSession.js'
 import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
@@ -23,6 +30,10 @@ export interface StagingFolder {
   take(table: string, schema: ReadonlySchema): Promise<StagedFiles | undefined>
   /** Ends the files and describes their content. Add no batch afterwards. A second call describes the same in `all`. */
   finish(schema: ReadonlySchema): Promise<Staged>
+  /** The same, for a commit with other loads: rows that are held stay so until `joinStaged`, or until `write`. */
+  finishHeld(schema: ReadonlySchema): Promise<Staged['all']>
+  /** Writes what is held. */
+  write(): Promise<void>
   remove(): Promise<void>
 }
 
@@ -32,6 +43,14 @@ export interface StagedFiles extends StagedTable {
   readonly stored: ReadonlyMap<string, ParquetColumn>
   /** What the table has so far, in these files and those taken before. */
   readonly amount: StagedAmount
+  /** The rows, where they are all held in memory. */
+  readonly held?: HeldRows | undefined
+}
+
+/** Rows that are in no file yet. */
+interface HeldRows extends EncodedRows {
+  /** Writes a file into the folder of the load, and returns its path. */
+  writeFile(name: string, pieces: readonly Uint8Array[]): Promise<string>
 }
 
 /** How much was staged of a table. */
@@ -57,6 +76,9 @@ interface StagedFile {
   readonly path: string
   /** The file has this many columns of its table, from the first. */
   readonly columns: number
+  readonly encoder: ParquetEncoder
+  /** Copies of its row groups, as long as it is not written. */
+  held: Uint8Array[] | undefined
 }
 
 interface TableFiles {
@@ -67,7 +89,9 @@ interface TableFiles {
   readonly columns: Map<string, ParquetColumn>
   /** Files of the batches' `rootRuns`. */
   rootRuns: TableFiles | undefined
-  current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
+  current: StagedFile | undefined
+  /** Bytes of the files that are held. */
+  heldBytes: number
   readonly vectors: VectorMemory
   /** Undefined before the first row. */
   distinct: DistinctValues | undefined
@@ -75,6 +99,11 @@ interface TableFiles {
   /** Settles after the last write. */
   tail: Promise<void>
 }
+
+/** Bytes that a table of one load holds, and those of all loads of this process. */
+const MOST_HELD_OF_TABLE = 2 ** 20
+const MOST_HELD = 32 * 2 ** 20
+let heldBytes = 0
 
 const MOST_ATTEMPTS = 10
 
@@ -90,17 +119,54 @@ export async function makeOwnFolder(folder: string): Promise<void> {
   }
 }
 
-/** Creates the folder. Removes what an earlier attempt left in it. */
-export async function openStagingFolder(folder: string): Promise<StagingFolder> {
+/** Removes what an earlier attempt left in the folder, and creates it. */
+async function makeAnew(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   await makeOwnFolder(folder)
+}
+
+/** Creates the folder. Removes what an earlier attempt left in it. */
+export async function openStagingFolder(folder: string): Promise<StagingFolder> {
+  await makeAnew(folder)
+  return stagingFolder(folder, async () => {}, false)
+}
+
+/** Holds few rows in memory. Creates the folder with the first file: most small loads need none of their own. */
+export function openHoldingFolder(folder: string): StagingFolder {
+  let making: Promise<void> | undefined
+  const make = (): Promise<void> => {
+    making ??= makeAnew(folder)
+    return making
+  }
+  return stagingFolder(folder, make, true)
+}
+
+function stagingFolder(folder: string, make: () => Promise<void>, isHolding: boolean): StagingFolder {
   const tables = new Map<string, TableFiles>()
   let files = 0
+  let isMade = !isHolding
+
+  const writeTo = async (path: string, pieces: readonly Uint8Array[]): Promise<void> => {
+    isMade = true
+    await make()
+    await append(path, pieces)
+  }
 
   const endFile = async (table: TableFiles): Promise<void> => {
-    if (table.current === undefined) return
-    await append(table.current.path, table.current.encoder.end())
+    const { current } = table
     table.current = undefined
+    if (current !== undefined && current.held === undefined) await writeTo(current.path, current.encoder.end())
+  }
+
+  /** Writes the files that are held, whole but for the one that still grows. */
+  const writeHeld = async (table: TableFiles): Promise<void> => {
+    for (const file of table.files) {
+      const { held, encoder, path } = file
+      if (held === undefined) continue
+      await writeTo(path, [...encoder.begin(), ...held, ...(file === table.current ? [] : encoder.end())])
+      file.held = undefined
+    }
+    letGo(table)
   }
 
   const write = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
@@ -116,14 +182,26 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     const pieces: Uint8Array[] = []
     if (table.current === undefined) {
       const path = join(folder, `${files++}.parquet`)
-      table.current = { path, encoder: parquetEncoder([...table.columns.values()]) }
-      table.files.push({ path, columns: table.columns.size })
-      pieces.push(...table.current.encoder.begin())
+      const encoder = parquetEncoder([...table.columns.values()])
+      const isHeld = isHolding && table.files.every(file => file.held !== undefined)
+      table.current = { path, columns: table.columns.size, encoder, held: isHeld ? [] : undefined }
+      table.files.push(table.current)
+      pieces.push(...encoder.begin())
     }
-    const rowGroup = table.current.encoder.rowGroup(batch)
+    const { current } = table
+    const rowGroup = current.encoder.rowGroup(batch)
     const bytes = rowGroup.reduce((sum, piece) => sum + piece.length, 0)
     table.amount = withBatch(table.amount, batch.rows, bytes, table.vectors.add(batch, bytes))
-    await append(table.current.path, [...pieces, ...rowGroup])
+    if (current.held !== undefined && table.heldBytes + bytes <= MOST_HELD_OF_TABLE && heldBytes + bytes <= MOST_HELD) {
+      // The buffers of the batch will be reused.
+      current.held.push(Buffer.concat(rowGroup))
+      table.heldBytes += bytes
+      heldBytes += bytes
+      return
+    }
+    if (current.held === undefined) return await writeTo(current.path, [...pieces, ...rowGroup])
+    current.held.push(...rowGroup)
+    await writeHeld(table)
   }
 
   const addTo = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
@@ -148,6 +226,26 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     return await taking
   }
 
+  const writeAll = async (table: TableFiles): Promise<void> => {
+    await writeHeld(table)
+    if (table.rootRuns !== undefined) await writeHeld(table.rootRuns)
+  }
+
+  const heldOf = ({ files: [file, ...others] }: TableFiles): HeldRows | undefined => {
+    if (file?.held === undefined || others.length > 0) return undefined
+    return {
+      groups: file.encoder.groups,
+      pieces: file.held,
+      async writeFile(name, pieces) {
+        const path = join(folder, name)
+        // What an attempt before wrote is not appended to.
+        await rm(path, { force: true })
+        await writeTo(path, pieces)
+        return path
+      },
+    }
+  }
+
   return {
     async add(batch, schema) {
       if (batch.rows === 0) return
@@ -169,18 +267,44 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
         const untaken = await takeFiles(table)
         const { rootRuns: runs } = table
         if (runs !== undefined) await takeFiles(runs)
+        await writeAll(table)
         const rootRuns = runs === undefined ? undefined : stagedFiles(runs, runs.files, undefined)
         all.set(name, { ...stagedFiles(table, table.files, schema.tables.get(name)), rootRuns })
         if (untaken.length > 0) rest.set(name, { ...stagedFiles(table, untaken, schema.tables.get(name)), rootRuns })
       }
       return { all, rest }
     },
+    async finishHeld(schema) {
+      const all = new Map<string, StagedFiles>()
+      for (const [name, table] of tables) {
+        await takeFiles(table)
+        const { rootRuns: runs } = table
+        if (runs !== undefined) await takeFiles(runs)
+        const rootRuns = runs === undefined ? undefined : stagedFiles(runs, runs.files, undefined)
+        const files = stagedFiles(table, table.files, schema.tables.get(name))
+        all.set(name, { ...files, rootRuns, held: heldOf(table) })
+      }
+      return all
+    },
+    async write() {
+      for (const table of tables.values()) await writeAll(table)
+    },
     async remove() {
+      for (const table of tables.values()) {
+        letGo(table)
+        if (table.rootRuns !== undefined) letGo(table.rootRuns)
+      }
+      if (!isMade) return
       await rm(folder, { recursive: true, force: true })
-      // Other pipelines share this folder. It stays while one of them stages.
-      await rmdir(dirname(folder)).catch(() => {})
+      // Other pipelines share the folder above. It stays while one of them stages, or a connection loads parts.
+      if (!isHolding) await rmdir(dirname(folder)).catch(() => {})
     },
   }
+}
+
+function letGo(table: TableFiles): void {
+  heldBytes -= table.heldBytes
+  table.heldBytes = 0
 }
 
 function newTable(): TableFiles {
@@ -190,6 +314,7 @@ function newTable(): TableFiles {
     columns: new Map(),
     rootRuns: undefined,
     current: undefined,
+    heldBytes: 0,
     vectors: vectorMemory(),
     distinct: undefined,
     amount: { rows: 0, bytes: 0, rowBytes: 0, batchBytes: 0, vectorBytes: 0 },
@@ -247,20 +372,32 @@ function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: Re
   return { ...relationOf(paths, stored, schema), paths, stored, amount: table.amount, size, distinct }
 }
 
-/** Staged rows of one table, from several loads: files with the same columns are one relation. */
-export function joinStaged(staged: readonly StagedFiles[], table: ReadonlyTable): readonly StagedTable[] {
+/**
+ * Staged rows of one table, from several loads: files with the same columns are one relation. What is held becomes one
+ * file.
+ */
+export async function joinStaged(
+  staged: readonly StagedFiles[],
+  table: ReadonlyTable,
+): Promise<readonly StagedTable[]> {
   const alike = new Map<string, StagedFiles[]>()
   for (const one of staged) {
     const key = JSON.stringify([...one.stored])
     alike.set(key, [...(alike.get(key) ?? []), one])
   }
-  return [...alike.values()].map(files =>
-    relationOf(
-      files.flatMap(({ paths }) => paths),
-      files[0]?.stored ?? new Map(),
-      table,
-    ),
-  )
+  const joined: StagedTable[] = []
+  for (const files of alike.values()) {
+    const stored = files[0]?.stored ?? new Map<string, ParquetColumn>()
+    const held = files.flatMap(file => file.held ?? [])
+    const paths = files.flatMap(file => (file.held === undefined ? file.paths : []))
+    const [first] = held
+    if (first !== undefined) {
+      const name = `${createHash('sha256').update(table.name).digest('hex').slice(0, 16)}-${joined.length}.parquet`
+      paths.push(await first.writeFile(name, joinedFile([...stored.values()], held)))
+    }
+    joined.push(relationOf(paths, stored, table))
+  }
+  return joined
 }
 
 function relationOf(

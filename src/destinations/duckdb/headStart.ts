@@ -7,11 +7,12 @@ import { openChain } from '../sql/chain.js'
 import type { CommitTally } from '../sql/commitTally.js'
 import { columnType, DatasetTables } from '../sql/ddl.js'
 import { hasDuplicates, insertStaged, keepTest } from '../sql/rows.js'
-import { hasRow, type SqlSession, type StagedTable, textLiteral, toldSession } from '../sql/sqlSession.js'
+import { hasRow, type SqlSession, type StagedTable, toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession, interruptible } from './duckdbSession.js'
 import type { Staged, StagedAmount, StagedFiles, StagingFolder } from './duckdbStaging.js'
+import { type ChangedSettings, changedSettings, mebibytes, settingsOf } from './instanceSettings.js'
 import { hasLongVectors } from './vectorMemory.js'
 
 /**
@@ -110,17 +111,6 @@ interface OpenTransaction {
   readonly staged: ReadonlyMap<string, StagedTable>
   /** What was done in it so far. */
   readonly tally: CommitTally
-}
-
-/** Values by name. */
-type Settings = Readonly<Record<string, string>>
-
-/** Temporary changes to the settings of an instance. */
-interface ChangedSettings {
-  /** Does nothing after {@link restore}. */
-  change(settings: Settings): Promise<void>
-  /** Restores the earlier values. A second call does nothing. */
-  restore(): Promise<void>
 }
 
 interface Begun {
@@ -281,48 +271,6 @@ async function begin(database: Database, dataset: string, onStatement: OnStateme
     connection.closeSync()
     throw error
   }
-}
-
-/** One statement for all: between two, the walk may run for longer than they take. */
-async function settingsOf(session: SqlSession, names: readonly string[]): Promise<Settings> {
-  const values = names.map(name => `current_setting(${textLiteral(name)})::VARCHAR`)
-  const [row = []] = await session.rows(`SELECT ${values.join(', ')}`)
-  return Object.fromEntries(names.map((name, index) => [name, asShown(String(row[index]))]))
-}
-
-function changedSettings(session: SqlSession, before: Settings): ChangedSettings {
-  let isChanged = false
-  let isOver = false
-  const set = async (settings: Settings): Promise<void> => {
-    const statements = Object.entries(settings).map(([name, value]) => `SET ${name} = ${textLiteral(value)}`)
-    await session.run(statements.join('; '))
-  }
-  return {
-    async change(settings) {
-      if (isOver) return
-      isChanged = true
-      await set(settings)
-    },
-    async restore() {
-      isOver = true
-      if (!isChanged) return
-      isChanged = false
-      await set(before)
-    },
-  }
-}
-
-/**
- * DuckDB cuts an amount such as `18.8 GiB` after one digit. Setting it unchanged would lose a little with each load.
- */
-function asShown(value: string): string {
-  return value.replace(/^(\d+\.\d) /, '$15 ')
-}
-
-/** An amount of memory as DuckDB shows it, such as `18.8 GiB`. Infinite for any other form. */
-function mebibytes(amount: string): number {
-  const [, number, unit = ''] = /^([\d.]+) ([MGT])iB$/.exec(amount) ?? []
-  return number === undefined ? Number.POSITIVE_INFINITY : Math.floor(Number(number) * 1024 ** 'MGT'.indexOf(unit))
 }
 
 /** Whether the schema allows inserting the rows of this table as they are. */

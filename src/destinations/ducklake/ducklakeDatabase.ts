@@ -67,6 +67,7 @@ export async function openLake(lake: Lake, signal: AbortSignal | undefined): Pro
     },
     isShared: async () => false,
     onSharing: () => () => {},
+    writeOutLater() {},
     check,
     async close() {
       if (isLast(place)) {

@@ -1,7 +1,7 @@
 import type { Secret } from '../../model/secrets/secret.js'
 import type { S3Access } from '../objects/storage/s3Bucket.js'
 import type { S3Options } from '../objects/storage/s3Identity.js'
-import type { Address } from '../postgres/postgresAddress.js'
+import type { PostgresAddress } from '../postgres/postgresAddress.js'
 
 export interface DucklakeOptions {
   /**
@@ -36,7 +36,7 @@ export interface DucklakeOptions {
 /** Where a lake keeps what it knows about its tables and files. */
 export type Catalog =
   | { readonly kind: 'duckdb' | 'sqlite'; readonly path: string }
-  | { readonly kind: 'postgres'; readonly address: Address }
+  | { readonly kind: 'postgres'; readonly address: PostgresAddress }
 
 /** A lake, configured but not attached. */
 export interface Lake {

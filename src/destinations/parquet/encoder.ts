@@ -22,10 +22,18 @@ export interface ParquetColumn {
  */
 export interface ParquetEncoder {
   readonly columns: readonly ParquetColumn[]
+  /** The row groups so far. */
+  readonly groups: readonly RowGroup[]
   begin(): readonly Uint8Array[]
   /** Columns missing in the batch are null. Columns missing in the file are ignored. */
   rowGroup(batch: ColumnBatch): readonly Uint8Array[]
   end(): readonly Uint8Array[]
+}
+
+/** Row groups that an encoder has made, and their pieces without what `begin` and `end` add. */
+export interface EncodedRows {
+  readonly groups: readonly RowGroup[]
+  readonly pieces: readonly Uint8Array[]
 }
 
 interface ChunkPlace {
@@ -33,6 +41,7 @@ interface ChunkPlace {
   readonly size: number
 }
 
+/** What the metadata of a file says about one of its row groups. */
 interface RowGroup {
   readonly rows: number
   readonly size: number
@@ -46,14 +55,12 @@ const ENCODING = { plain: 0, rle: 3 } as const
 export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncoder {
   const groups: RowGroup[] = []
   const metadata = columns.map(columnMetadata)
-  let offset = 0
+  let offset = MAGIC.length
   let rows = 0
   return {
     columns,
-    begin() {
-      offset = MAGIC.length
-      return [MAGIC]
-    },
+    groups,
+    begin: () => [MAGIC],
     rowGroup(batch) {
       const byName = new Map(batch.columns.map(column => [column.name, column]))
       const pieces: Uint8Array[] = []
@@ -68,14 +75,35 @@ export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncode
       rows += batch.rows
       return pieces
     },
-    end() {
-      const footer = fileMetadata(metadata, groups, rows)
-      const tail = Buffer.alloc(8)
-      tail.writeUInt32LE(footer.length, 0)
-      MAGIC.copy(tail, 4)
-      return [footer, tail]
-    },
+    end: () => fileEnd(metadata, groups, rows),
   }
+}
+
+/** One file of what encoders with the same columns have made. Returns its pieces. */
+export function joinedFile(columns: readonly ParquetColumn[], parts: readonly EncodedRows[]): readonly Uint8Array[] {
+  const groups: RowGroup[] = []
+  let shift = 0
+  let rows = 0
+  for (const part of parts) {
+    for (const group of part.groups) {
+      groups.push({ ...group, chunks: group.chunks.map(chunk => ({ ...chunk, offset: chunk.offset + shift })) })
+      rows += group.rows
+    }
+    shift += part.groups.reduce((sum, { size }) => sum + size, 0)
+  }
+  return [MAGIC, ...parts.flatMap(({ pieces }) => pieces), ...fileEnd(columns.map(columnMetadata), groups, rows)]
+}
+
+function fileEnd(
+  metadata: readonly ColumnMetadata[],
+  groups: readonly RowGroup[],
+  rows: number,
+): readonly Uint8Array[] {
+  const footer = fileMetadata(metadata, groups, rows)
+  const tail = Buffer.alloc(8)
+  tail.writeUInt32LE(footer.length, 0)
+  MAGIC.copy(tail, 4)
+  return [footer, tail]
 }
 
 /** One data page: header, levels that mark the rows with a value, values. Returns its size. */

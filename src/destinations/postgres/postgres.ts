@@ -1,7 +1,7 @@
 import type { Destination } from '../../model/destination.js'
 import { anything, checkOptions, isObject, needed, optionsOf, secretText, text } from '../../model/optionKinds.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
-import { type Address, addressOf, type PostgresOptions } from './postgresAddress.js'
+import { addressOf, type PostgresAddress, type PostgresOptions } from './postgresAddress.js'
 import { postgresCapabilities } from './postgresDialect.js'
 
 export type { PostgresOptions, TlsMode } from './postgresAddress.js'
@@ -53,7 +53,7 @@ const forPostgres = optionsOf<PostgresOptions>('a connection string', {
 })
 
 /** A password equal to the name of user, host or database is no secret: messages contain these names. */
-function secretsOf({ password, user = '', name }: Address): readonly Secret[] {
+function secretsOf({ password, user = '', name }: PostgresAddress): readonly Secret[] {
   return password === undefined || user === reveal(password) || name.includes(reveal(password)) ? [] : [password]
 }
 

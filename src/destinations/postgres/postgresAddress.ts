@@ -35,7 +35,7 @@ export interface PostgresOptions {
 }
 
 /** Where and how to connect. Only `name` is ever printed. */
-export interface Address {
+export interface PostgresAddress {
   /** For messages and receipts: `postgres:host/database`, with the port if it is not 5432. */
   readonly name: string
   /** A name, an IP address, or the folder of a Unix socket. */
@@ -65,7 +65,7 @@ const MAY_HOLD_AT = ['user', 'password', 'application_name']
 const IGNORED = ['application_name', 'client_encoding', 'channel_binding', 'gssencmode', 'target_session_attrs']
 
 /** Reads the options. A ConfigError never repeats the connection string, which holds a password. */
-export function addressOf(options: PostgresOptions): Address {
+export function addressOf(options: PostgresOptions): PostgresAddress {
   const { connectionString } = options
   const url = parse(typeof connectionString === 'string' ? connectionString : reveal(connectionString))
   const parameters = url.searchParams

@@ -5,7 +5,7 @@ import type { Client, ClientConfig, QueryResult } from 'pg'
 import { DestinationError } from '../../model/errors.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { SqlValue } from '../sql/sqlSession.js'
-import type { Address, Pem } from './postgresAddress.js'
+import type { Pem, PostgresAddress } from './postgresAddress.js'
 import {
   isConnectionLoss,
   postgresError,
@@ -55,10 +55,10 @@ interface TextResult {
   readonly changed: number
 }
 
-type Settings = readonly (readonly [name: string, value: string])[]
+type ConnectionSettings = readonly (readonly [name: string, value: string])[]
 
 /** The meaning of rows and statements depends on these. */
-function requiredSettings(address: Address): Settings {
+function requiredSettings(address: PostgresAddress): ConnectionSettings {
   return [
     ['timezone', 'UTC'],
     ['datestyle', 'ISO, YMD'],
@@ -74,7 +74,7 @@ function requiredSettings(address: Address): Settings {
  * These make a session faster or safer, but a server may refuse them. On Windows it refuses to watch for closed
  * sockets. A pooled session refuses the size of buffers that another client has used.
  */
-const OPTIONAL_SETTINGS: Settings = [
+const OPTIONAL_SETTINGS: ConnectionSettings = [
   // A session is idle for a long time between two pages of a slow API.
   ['idle_session_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],
@@ -93,7 +93,7 @@ const OPTIONAL_SETTINGS: Settings = [
  * leaves nothing open.
  */
 export async function openClient(
-  address: Address,
+  address: PostgresAddress,
   applicationName: string,
   signal?: AbortSignal,
 ): Promise<PostgresClient> {
@@ -128,7 +128,11 @@ function keyOf({ pg }: PostgresClient): string {
  * Behind a pooler: fails if it hands transactions to any free session. Such sessions have other users, so this runs
  * before a setting is changed. A second client shows it: a free session is given to whoever asks next.
  */
-async function refuseSharing(client: PostgresClient, address: Address, signal: AbortSignal | undefined): Promise<void> {
+async function refuseSharing(
+  client: PostgresClient,
+  address: PostgresAddress,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const other = await connected(address, 'sluice', signal)
   try {
     const [mine, theirs] = [await sessionOf(client), await other.within(address.connectTimeoutMs, sessionOf(other))]
@@ -141,7 +145,7 @@ async function refuseSharing(client: PostgresClient, address: Address, signal: A
 }
 
 /** All at once. If one of them is refused, one by one. */
-async function setWhatIsTaken(client: PostgresClient, settings: Settings): Promise<void> {
+async function setWhatIsTaken(client: PostgresClient, settings: ConnectionSettings): Promise<void> {
   try {
     await set(client, settings)
   } catch (error) {
@@ -152,7 +156,7 @@ async function setWhatIsTaken(client: PostgresClient, settings: Settings): Promi
 }
 
 /** Leaves out settings that the server does not know. */
-async function set(client: PostgresClient, settings: Settings): Promise<void> {
+async function set(client: PostgresClient, settings: ConnectionSettings): Promise<void> {
   const [names, values] = [settings.map(([name]) => name), settings.map(([, value]) => value)]
   await client.query(
     `SELECT pg_catalog.set_config(s.name, v.value, false) FROM unnest($1::text[], $2::text[]) AS v(name, value) JOIN pg_catalog.pg_settings AS s ON lower(s.name) = v.name`,
@@ -166,7 +170,7 @@ const ALONE = { queryMode: 'extended' } as object
 /** `cancel` asks the server to end the statement that the session runs. */
 function clientOf(
   pg: Client,
-  address: Address,
+  address: PostgresAddress,
   signal: AbortSignal | undefined,
   cancel: (ms: number) => Promise<void>,
 ): PostgresClient {
@@ -264,7 +268,7 @@ interface CancelConnection extends EventEmitter {
 async function cancelStatement(
   pg: Client,
   connection: CancelConnection,
-  { host, port }: Address,
+  { host, port }: PostgresAddress,
   isTls: boolean,
   ms: number,
 ): Promise<void> {
@@ -292,7 +296,7 @@ function socketOf(pg: Client): { destroy(): void } {
 }
 
 async function connected(
-  address: Address,
+  address: PostgresAddress,
   applicationName: string,
   signal: AbortSignal | undefined,
 ): Promise<PostgresClient> {
@@ -314,7 +318,7 @@ async function connected(
 }
 
 async function connect(
-  address: Address,
+  address: PostgresAddress,
   applicationName: string,
   ssl: false | ConnectionOptions,
   signal: AbortSignal | undefined,
@@ -347,7 +351,7 @@ async function connect(
   return client
 }
 
-async function tlsOptions({ tls, host }: Address): Promise<ConnectionOptions> {
+async function tlsOptions({ tls, host }: PostgresAddress): Promise<ConnectionOptions> {
   const read = async (pem: Pem): Promise<string> =>
     'text' in pem ? reveal(pem.text) : await readFile(pem.path, 'utf8')
   const verifies = tls.mode === 'verify-ca' || tls.mode === 'verify-full'
@@ -362,7 +366,7 @@ async function tlsOptions({ tls, host }: Address): Promise<ConnectionOptions> {
 }
 
 /** The optional package `pg`. If it is missing, the error says how to install it. */
-export async function driver<T>(load: () => Promise<T>, { name: destination }: Address): Promise<T> {
+export async function driver<T>(load: () => Promise<T>, { name: destination }: PostgresAddress): Promise<T> {
   try {
     return await load()
   } catch (error) {
@@ -381,12 +385,12 @@ function arrayText(texts: readonly string[]): string {
 
 /** A few idle sessions, so that consecutive queries do not connect each time. */
 export class Clients {
-  readonly #address: Address
+  readonly #address: PostgresAddress
   readonly #signal: AbortSignal | undefined
   readonly #idle: PostgresClient[] = []
   #closed = false
 
-  constructor(address: Address, signal: AbortSignal | undefined) {
+  constructor(address: PostgresAddress, signal: AbortSignal | undefined) {
     this.#address = address
     this.#signal = signal
   }

@@ -6,7 +6,7 @@ import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
 import { isCommitted, readCommitted, readPipelines } from '../sql/systemStatements.js'
 import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
-import type { Address } from './postgresAddress.js'
+import type { PostgresAddress } from './postgresAddress.js'
 import { Clients, openClient, type PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
 import { postgresLoad } from './postgresLoad.js'
@@ -18,7 +18,7 @@ import { BEGIN } from './postgresStaging.js'
 
 /** A connection to one dataset, which is a schema of the database. Opens sessions when needed. */
 export async function postgresConnection(
-  address: Address,
+  address: PostgresAddress,
   dataset: string,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {

@@ -165,11 +165,10 @@ function missingRight({ message }: ServerError, doing: string): string {
       ? `make the role the owner of table ${object}, or a member of the role that is`
       : `GRANT SELECT, INSERT, UPDATE, DELETE ON ${object} TO the role`,
   }
-  const grant = /temporary/.test(message)
-    ? 'GRANT TEMPORARY ON DATABASE … TO the role'
-    : /row-level security/.test(message)
-      ? 'ALTER ROLE … BYPASSRLS, because a load must see every row of its tables'
-      : ((kind === undefined ? undefined : grants[kind]) ?? 'grant it')
+  let grant = (kind === undefined ? undefined : grants[kind]) ?? 'grant it'
+  if (/temporary/.test(message)) grant = 'GRANT TEMPORARY ON DATABASE … TO the role'
+  else if (/row-level security/.test(message))
+    grant = 'ALTER ROLE … BYPASSRLS, because a load must see every row of its tables'
   return `the role lacks a right (while ${doing}): ${message}. Nothing was changed; ${grant}`
 }
 

@@ -8,7 +8,7 @@ import { toldSession } from '../sql/sqlSession.js'
 import { isCommitted } from '../sql/systemStatements.js'
 import { LOADS, STATES, VERSIONS } from '../systemRows.js'
 import { adoptNewTables } from './adoptTables.js'
-import type { Address } from './postgresAddress.js'
+import type { PostgresAddress } from './postgresAddress.js'
 import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
 import { lockDataset } from './postgresLocks.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
@@ -20,7 +20,7 @@ const WORK_MEMORY = `SELECT pg_catalog.set_config('work_mem', '64MB', true) WHER
 /** A load in its own session. Its rows become visible at the end of one transaction. Calls `unlock` once. */
 export function postgresLoad(
   client: PostgresClient,
-  address: Address,
+  address: PostgresAddress,
   dataset: string,
   plan: LoadPlan,
   unlock: () => Promise<void>,
@@ -106,7 +106,7 @@ export function postgresLoad(
 /** Views may hide rows, and rules may do something else instead: rows would be lost or doubled without a word. */
 async function refuseDetours(
   client: PostgresClient,
-  { name: destination }: Address,
+  { name: destination }: PostgresAddress,
   dataset: string,
   { schema, tables }: CommitPlan,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { LoadPlan } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
-import type { Address } from './postgresAddress.js'
+import type { PostgresAddress } from './postgresAddress.js'
 import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
 import { inPassing } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'
@@ -19,7 +19,7 @@ const WAIT_MS = 3000
  */
 export async function lockPipeline(
   client: PostgresClient,
-  { name: destination, lockTimeoutMs, connectTimeoutMs }: Address,
+  { name: destination, lockTimeoutMs, connectTimeoutMs }: PostgresAddress,
   dataset: string,
   { pipeline, part }: LoadPlan,
 ): Promise<() => Promise<void>> {
@@ -63,7 +63,11 @@ export async function lockPipeline(
  * longer than `lockTimeoutMs` for a table. Rows that a policy hides are an error there: they would stay where all are
  * deleted, and come a second time where they are merged.
  */
-export async function lockDataset(client: PostgresClient, { lockTimeoutMs }: Address, dataset: string): Promise<void> {
+export async function lockDataset(
+  client: PostgresClient,
+  { lockTimeoutMs }: PostgresAddress,
+  dataset: string,
+): Promise<void> {
   await client.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey('dataset', dataset)])
   await client.query(
     `SELECT pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('row_security', 'off', true)`,

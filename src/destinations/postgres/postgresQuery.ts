@@ -153,7 +153,8 @@ function queryError(error: unknown, sql: string): unknown {
   if (typeof code !== 'string' || !(isUnbound || /^(0A|2[124F6]|34|39|3[DF]|42(?!501)|44|54|55000|P0)/.test(code))) {
     return error
   }
-  if (isUnbound) return new QueryError('it has other parameters than it got values', { cause: error })
+  if (isUnbound)
+    return new QueryError('the statement and the values differ in the number of parameters', { cause: error })
   const advice =
     code === '42601' && !READS.test(sql) ? `SELECT, WITH, VALUES, TABLE, EXPLAIN and SHOW are possible` : hint
   return new QueryError(`${String(message)}${typeof advice === 'string' ? `. ${advice}` : ''}`, { cause: error })

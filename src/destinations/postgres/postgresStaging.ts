@@ -6,7 +6,7 @@ import { columnType, freeName } from '../sql/ddl.js'
 import type { SqlSession, StagedTable } from '../sql/sqlSession.js'
 import { RowEncoder } from './copy/rowEncoder.js'
 import { rowSender } from './copy/rowSender.js'
-import type { Address } from './postgresAddress.js'
+import type { PostgresAddress } from './postgresAddress.js'
 import type { PostgresClient } from './postgresClient.js'
 import { baseType, postgresDialect, takes } from './postgresDialect.js'
 import { postgresSession } from './postgresSession.js'
@@ -64,7 +64,12 @@ interface NewColumn {
 
 const ORDINAL = 'r'
 
-export function openStaging(client: PostgresClient, address: Address, dataset: string, loadId: string): Staging {
+export function openStaging(
+  client: PostgresClient,
+  address: PostgresAddress,
+  dataset: string,
+  loadId: string,
+): Staging {
   const { identifier } = postgresDialect
   const stages = new Map<string, Stage>()
   /** Rows of the batches' `rootRuns`, by table of the batch. */

@@ -8,11 +8,11 @@ import { CommitTally } from './commitTally.js'
 import { committedView } from './committedView.js'
 import { CountedRows } from './countedRows.js'
 import { DatasetTables } from './ddl.js'
-import { deleteAbsent, deleteOrphans, type PlannedChain } from './deleteRows.js'
-import { mergeByKey } from './mergeByKey.js'
+import { deleteAbsent, deleteOrphans, type PlannedChain } from './merge/deleteRows.js'
+import { mergeByKey } from './merge/mergeByKey.js'
+import { rowsOfOthers } from './merge/rowsOfOthers.js'
+import { mergeVersions } from './merge/scd2.js'
 import { insertStaged } from './rows.js'
-import { rowsOfOthers } from './rowsOfOthers.js'
-import { mergeVersions } from './scd2.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
 import {
   type CommittedLoad,
@@ -33,13 +33,15 @@ export interface LoadToApply<Staged extends StagedTable = StagedTable> {
   readonly load: LoadPlan
   readonly plan: CommitPlan
   readonly staged: ReadonlyMap<string, Staged>
+  /** Called before the relations of its rows are read one by one. Absent: they can be. */
+  readonly write?: (() => Promise<void>) | undefined
 }
 
 /** Staged rows of one table, from several loads, as fewer relations to select from. */
 export type JoinStaged<Staged extends StagedTable> = (
   staged: readonly Staged[],
   table: ReadonlyTable,
-) => readonly StagedTable[]
+) => Promise<readonly StagedTable[]>
 
 type Done = Pick<CommitNotes, 'deleted' | 'changes'>
 
@@ -55,7 +57,7 @@ export async function applyCommit(
   staged: ReadonlyMap<string, StagedTable>,
   tally = new CommitTally(),
 ): Promise<Done | undefined> {
-  const [done] = await applyCommits(session, [{ load, plan, staged }], each => each, tally)
+  const [done] = await applyCommits(session, [{ load, plan, staged }], async each => each, tally)
   return done
 }
 
@@ -86,7 +88,8 @@ export async function applyCommits<Staged extends StagedTable>(
   const done = new Map<string, Done>()
   const written: CommittedLoad[] = []
   for (const one of opened) {
-    const { load, plan } = one.toApply
+    const { load, plan, write } = one.toApply
+    if (!areAppended) await write?.()
     const wrote = areAppended ? {} : await writeRows(session, one, tally)
     done.set(load.loadId, wrote)
     const { deleted } = wrote
@@ -159,7 +162,7 @@ async function appendTogether<Staged extends StagedTable>(
     }
   }
   for (const { table, staged } of byTable.values()) {
-    for (const joined of join(staged, table.schema)) await insertStaged(session, { ...table, staged: joined })
+    for (const joined of await join(staged, table.schema)) await insertStaged(session, { ...table, staged: joined })
   }
 }
 

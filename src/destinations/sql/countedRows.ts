@@ -1,5 +1,5 @@
 import type { ChainTable } from './chain.js'
-import type { PlannedChain } from './deleteRows.js'
+import type { PlannedChain } from './merge/deleteRows.js'
 import type { SqlSession } from './sqlSession.js'
 
 /** A query of so many tables is planned in a quarter of the time that as many queries take. */

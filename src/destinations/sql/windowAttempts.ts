@@ -1,6 +1,6 @@
 import { parseJson } from '../../json/parse.js'
 import { stringifyJson } from '../../json/write.js'
-import type { WindowAttempt, WindowsOf } from '../../model/cursorRange.js'
+import type { WindowAttempt, WindowsOf } from '../../model/cursors/cursorRange.js'
 import type { WindowAttempts } from '../../model/destination.js'
 import type { ReadonlyTable } from '../../schema/schemaTypes.js'
 import { columnsOf } from '../systemRows.js'

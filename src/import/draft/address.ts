@@ -1,13 +1,13 @@
 import { ConfigError } from '../../model/errors.js'
 import { bareName } from '../../rest/evidence/pagingHints.js'
 import { isSecretName } from '../../rest/http/redact.js'
-import { nameFrom } from '../pipelineName.js'
+import { nameFrom } from '../document/pipelineName.js'
 import type { DraftAuth } from './draftYaml.js'
 
 export type Param = readonly [name: string, value: string]
 
 /** The parts of a list's address. */
-export interface Address {
+export interface ListAddress {
   readonly baseUrl: string
   /** The last part, with its trailing slash if it has one. */
   readonly path: string
@@ -19,7 +19,7 @@ export interface Address {
   readonly secret: string | undefined
 }
 
-export function addressOf(text: string): Address {
+export function addressOf(text: string): ListAddress {
   const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: '--url' }, message }])
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
     const bare = /^[\w.-]+(:\d+)?\/\S/.test(text)

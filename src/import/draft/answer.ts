@@ -1,4 +1,4 @@
-import type { Environment } from '../../config/environment.js'
+import type { Environment } from '../../config/lookup/environment.js'
 import { restApiFrom } from '../../config/restApi.js'
 import { elements, JsonDocument, valueAt } from '../../json/bytes.js'
 import type { JsonObject } from '../../json/value.js'
@@ -11,7 +11,7 @@ import { located } from '../../pipeline/run/steps.js'
 import { jsonBody } from '../../rest/body/jsonBody.js'
 import { type PagingHint, pagingHints } from '../../rest/evidence/pagingHints.js'
 import type { Param } from './address.js'
-import { asTemplate, authKeys, type DraftAuth, requestParams } from './draftYaml.js'
+import { asTemplate, requestParams } from './draftYaml.js'
 
 /** A paginator as it would be configured. */
 export interface PagingConfig {
@@ -24,8 +24,10 @@ export interface DraftList {
   readonly name: string
   readonly baseUrl: string
   readonly path: string
-  readonly auth: DraftAuth
-  readonly secretName: string
+  /** The `client` of the document, without a paginator. */
+  readonly client: object
+  /** What the file that the list is added to sends with every list. */
+  readonly resourceDefaults?: object | undefined
 }
 
 export interface DraftContext {
@@ -33,6 +35,8 @@ export interface DraftContext {
   readonly cwd: string
   readonly folder: string
   readonly pipeline: string
+  /** Name of the source. Default: that of every source without one. */
+  readonly source?: string | undefined
   readonly signal: AbortSignal
 }
 
@@ -79,11 +83,12 @@ export async function askPage(
     ...((once || selector !== undefined) && { retry: once ? { attempts: 1 } : GUESS_RETRY, timeout: GUESS_TIMEOUT }),
   }
   const document = {
-    client: { base_url: list.baseUrl, auth: authKeys(list.auth, list.secretName) ?? null },
+    client: list.client,
+    ...(list.resourceDefaults !== undefined && { resource_defaults: list.resourceDefaults }),
     resources: [{ name: list.name, endpoint }],
   }
-  const { env, cwd, folder, pipeline } = context
-  const source = restApiFrom(document, { env, cwd, folder, pipeline, warn: () => {} })
+  const { env, cwd, folder, pipeline, source: name } = context
+  const source = restApiFrom(document, { env, cwd, folder, pipeline, name, warn: () => {} })
   const { journal, last } = journalAfter(after?.recorded)
   let found = { path: selector ?? '$', why: 'the answer was empty' }
   try {

@@ -6,7 +6,7 @@ export type PagedBody =
   | { readonly kind: 'form'; readonly pairs: readonly Param[] }
 
 /** A plain value of a body: where it is, and its text. Null is the empty text. */
-export interface BodyPlace {
+export interface BodyValue {
   readonly path: string
   /** Last part of the path. */
   readonly name: string
@@ -17,15 +17,15 @@ const DEEPEST = 3
 const MOST_PLACES = 200
 
 /** The plain values of a body. Those in lists belong to what is searched for, and not to pages. */
-export function bodyPlaces(body: PagedBody | undefined): readonly BodyPlace[] {
+export function bodyPlaces(body: PagedBody | undefined): readonly BodyValue[] {
   if (body === undefined) return []
   if (body.kind === 'form') return body.pairs.map(([name, value]) => ({ path: name, name, value }))
   return [...placesIn(body.value, []), ...declaredVariables(body.value)].slice(0, MOST_PLACES)
 }
 
-function placesIn(value: unknown, above: readonly string[]): BodyPlace[] {
+function placesIn(value: unknown, above: readonly string[]): BodyValue[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || above.length >= DEEPEST) return []
-  return Object.entries(value).flatMap(([name, item]: readonly [string, unknown]): BodyPlace[] => {
+  return Object.entries(value).flatMap(([name, item]: readonly [string, unknown]): BodyValue[] => {
     // A path has no way to name such a key.
     if (name === '' || name.includes('.')) return []
     const path = [...above, name]
@@ -35,7 +35,7 @@ function placesIn(value: unknown, above: readonly string[]): BodyPlace[] {
 }
 
 /** Variables that a query of GraphQL declares for a cursor, and that have no value yet. */
-function declaredVariables(value: unknown): BodyPlace[] {
+function declaredVariables(value: unknown): BodyValue[] {
   const { query, variables } = (value ?? {}) as { readonly query?: unknown; readonly variables?: unknown }
   if (typeof query !== 'string') return []
   const [, name] = /\bafter\s*:\s*\$(\w{1,60})/.exec(query.slice(0, 20_000)) ?? []
@@ -45,11 +45,11 @@ function declaredVariables(value: unknown): BodyPlace[] {
 
 export interface BodyPosition {
   readonly kind: PositionKind
-  readonly place: BodyPlace
+  readonly place: BodyValue
 }
 
 /** Values that say where in the list a page begins. An empty one may be a cursor. */
-export function bodyPositions(places: readonly BodyPlace[]): readonly BodyPosition[] {
+export function bodyPositions(places: readonly BodyValue[]): readonly BodyPosition[] {
   const pairs = pairsOf(places)
   return places.flatMap((place): BodyPosition[] => {
     // GraphQL's `first` is a number of records.
@@ -61,12 +61,12 @@ export function bodyPositions(places: readonly BodyPlace[]): readonly BodyPositi
 }
 
 /** The value for the number of records on a page. */
-export function bodyLimit(places: readonly BodyPlace[], records: number): { path: string; limit: number } | undefined {
+export function bodyLimit(places: readonly BodyValue[], records: number): { path: string; limit: number } | undefined {
   const found = limitParam(pairsOf(places), records)
   const place = found && places.find(({ name, value }) => name === found.name && Number(value) === found.limit)
   return found === undefined || place === undefined ? undefined : { path: place.path, limit: found.limit }
 }
 
-function pairsOf(places: readonly BodyPlace[]): readonly Param[] {
+function pairsOf(places: readonly BodyValue[]): readonly Param[] {
   return places.map(({ name, value }) => [name, value] as const)
 }

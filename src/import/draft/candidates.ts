@@ -11,7 +11,7 @@ import {
 import { linkTarget } from '../../rest/paginators/nextLink.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './address.js'
 import type { DraftAnswer, PagingConfig } from './answer.js'
-import { type BodyPlace, bodyLimit, bodyPositions } from './bodyPlaces.js'
+import { type BodyValue, bodyLimit, bodyPositions } from './bodyPlaces.js'
 
 /** A possible way to page 2. */
 export interface Candidate {
@@ -33,7 +33,7 @@ export interface FirstPage {
   /** Positions that were removed from the address. */
   readonly moved: readonly Param[]
   /** Plain values of the body that was sent. */
-  readonly body?: readonly BodyPlace[] | undefined
+  readonly body?: readonly BodyValue[] | undefined
 }
 
 /** Ways to page 2, the likeliest first. */
@@ -263,7 +263,7 @@ function counters(first: FirstPage): Candidate[] {
   ].map(counter => (counter.kind === 'page' ? pageCandidate(counter, first) : offsetCandidate(counter, first, sent)))
 }
 
-function fromBody(body: readonly BodyPlace[] = []): Counter[] {
+function fromBody(body: readonly BodyValue[] = []): Counter[] {
   return bodyPositions(body).flatMap(({ kind, place: { path } }): Counter[] =>
     kind === 'cursor' ? [] : [{ kind, param: path, why: `the request has ${path}`, isSuggested: true, isInBody: true }],
   )
@@ -397,7 +397,8 @@ function firstOffset(counter: Counter, first: FirstPage): 0 | 1 {
   const sent = sentPosition(counter, first)
   const own = answer.hints.find(({ kind, key }) => kind === 'offset' && bareName(key) === bareName(param))?.value
   const said = Number(sent ?? own ?? Number.NaN)
-  return said === 0 || said === 1 ? said : countsFromOne(param) ? 1 : 0
+  if (said === 0 || said === 1) return said
+  return countsFromOne(param) ? 1 : 0
 }
 
 function pageCandidate(counter: Counter, first: FirstPage): Candidate {
@@ -409,7 +410,8 @@ function pageCandidate(counter: Counter, first: FirstPage): Candidate {
   const config = {
     type: 'page_number',
     base_page: base ?? 1,
-    ...(counter.isInBody === true ? { page_body_path: param } : param === 'page' ? {} : { page_param: param }),
+    ...(counter.isInBody === true && { page_body_path: param }),
+    ...(counter.isInBody !== true && param !== 'page' && { page_param: param }),
     ...end(answer, pageTotal(answer)),
   }
   const sends = counter.isInBody === true ? [] : [param]

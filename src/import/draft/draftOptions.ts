@@ -1,4 +1,4 @@
-import type { Environment } from '../../config/environment.js'
+import type { Environment } from '../../config/lookup/environment.js'
 import type { DraftAuth } from './draftYaml.js'
 
 export interface DraftOptions {

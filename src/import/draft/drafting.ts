@@ -1,23 +1,43 @@
 import { dirname, resolve } from 'node:path'
-import { processEnvironment } from '../../config/environment.js'
+import { processEnvironment } from '../../config/lookup/environment.js'
+import { withEnvFile, withGivenVariable } from '../../config/lookup/secretFiles.js'
 import { schemaAddress } from '../../config/projectFolder.js'
-import { withEnvFile, withGivenVariable } from '../../config/secretFiles.js'
 import { DataError, RequestError } from '../../model/errors.js'
 import { count } from '../../model/verdict.js'
-import { mixedNumbers } from '../../schema/mixedNumbers.js'
+import { mixedName, mixedNumbers } from '../../schema/mixedNumbers.js'
 import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
 import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
 import type { FirstPage } from './candidates.js'
 import type { DraftOptions, PipelineDraft } from './draftOptions.js'
-import { type DraftFindings, draftText } from './draftText.js'
-import { secretField, variable } from './draftYaml.js'
+import { type DraftFindings, draftText, type ListFindings } from './draftText.js'
+import { authKeys, type DraftAuth, secretField, variable } from './draftYaml.js'
 import { findPaging } from './findPaging.js'
 import { candidateCursors, candidateKeys } from './guesses.js'
 
 /** What `draftPipeline` promises, for options that are checked. */
 export async function drafted(options: DraftOptions): Promise<PipelineDraft> {
-  const { params: sent, list, context } = listOf(options)
-  const { name } = list
+  const { params: sent, list, context, auth, secretName } = listOf(options)
+  const { name, baseUrl } = list
+  const destination = options.destination ?? `duckdb:${name}.duckdb`
+  const found = await listFindings(sent, list, context)
+  const schema = schemaAddress(context.folder).address
+  const findings: DraftFindings = { ...found, baseUrl, auth, secretName, schema, destination }
+  return {
+    name,
+    text: draftText(findings),
+    findings: summary(found),
+    secretName: secretField(auth) === undefined ? undefined : secretName,
+    destination,
+  }
+}
+
+/** Requests the first pages of a list, and says what they show. */
+export async function listFindings(
+  sent: readonly Param[],
+  list: DraftList,
+  context: DraftContext,
+): Promise<ListFindings> {
+  const { name, path } = list
   const first = await firstPage(sent, list, context)
   const { answer, params, moved } = first
   if (answer.records.length === 0) {
@@ -25,13 +45,11 @@ export async function drafted(options: DraftOptions): Promise<PipelineDraft> {
   }
   const paging = await findPaging(first, question => askPage(list, question, context), context.signal)
   const records = [...answer.records, ...paging.more]
-  const destination = options.destination ?? `duckdb:${name}.duckdb`
-  const findings: DraftFindings = {
-    ...list,
-    schema: schemaAddress(context.folder).address,
+  return {
+    name,
+    path,
     params,
     moved,
-    destination,
     records: answer.records.length,
     compared: records.length,
     selector: answer.selector,
@@ -40,8 +58,6 @@ export async function drafted(options: DraftOptions): Promise<PipelineDraft> {
     mixed: mixedNumbers(records),
     cursors: candidateCursors(records),
   }
-  const secretName = secretField(list.auth) === undefined ? undefined : list.secretName
-  return { name, text: draftText(findings), findings: summary(findings), secretName, destination }
 }
 
 /**
@@ -63,6 +79,8 @@ function listOf(options: DraftOptions): {
   readonly params: readonly Param[]
   readonly list: DraftList
   readonly context: DraftContext
+  readonly auth: DraftAuth
+  readonly secretName: string
 } {
   const { cwd = process.cwd(), signal = new AbortController().signal } = options
   const address = addressOf(options.url)
@@ -75,7 +93,14 @@ function listOf(options: DraftOptions): {
   const env = withEnvFile(options.env ?? processEnvironment(), folder, () => {})
   return {
     params: address.params,
-    list: { name, baseUrl: address.baseUrl, path: address.path, auth, secretName },
+    auth,
+    secretName,
+    list: {
+      name,
+      baseUrl: address.baseUrl,
+      path: address.path,
+      client: { base_url: address.baseUrl, auth: authKeys(auth, secretName) ?? null },
+    },
     context: {
       env: secret === undefined ? env : withGivenVariable(env, variable(secretName), secret),
       cwd,
@@ -117,7 +142,8 @@ async function pageOne(params: readonly Param[], list: DraftList, context: Draft
   throw new DataError('selector', 'The answer has no content: give the address of a list that has some')
 }
 
-function summary({ records, selector, paging, keys, mixed, cursors, moved }: DraftFindings): string[] {
+/** The findings for a person, one line each. */
+export function summary({ records, selector, paging, keys, mixed, cursors, moved }: ListFindings): string[] {
   const { config, certainty, why, question } = paging
   const [key] = keys
   return [
@@ -129,7 +155,7 @@ function summary({ records, selector, paging, keys, mixed, cursors, moved }: Dra
     `paginator${config === undefined ? '' : ` ${config.type}`}: ${certainty}; ${why}`,
     ...(question === undefined ? [] : [`question: ${question}`]),
     key === undefined ? 'no primary key was found' : `primary_key ${key}: different in every record`,
-    ...(mixed.length === 0 ? [] : [`whole numbers and fractions, so double: ${mixed.join(', ')}`]),
+    ...(mixed.length === 0 ? [] : [`whole numbers and fractions, so double: ${mixed.map(mixedName).join(', ')}`]),
     cursors.length === 0 ? 'no cursor was found' : `cursor candidates: ${cursors.map(({ path }) => path).join(', ')}`,
   ]
 }

@@ -38,7 +38,7 @@ const MOST_QUESTIONS = 4
 /** An export in one piece. Do not request another one just to guess. */
 const LARGE_ANSWER_BYTES = 8 * 2 ** 20
 
-type Outcome =
+type PagingOutcome =
   | { readonly kind: 'other'; readonly answer: DraftAnswer }
   | { readonly kind: 'same' | 'overlap'; readonly records: readonly JsonObject[] }
   | { readonly kind: 'empty' }
@@ -164,7 +164,7 @@ class PageTwo {
     return undefined
   }
 
-  async #ask(candidate: Candidate, paginator: PagingConfig): Promise<Outcome> {
+  async #ask(candidate: Candidate, paginator: PagingConfig): Promise<PagingOutcome> {
     const { answer, params } = this.#first
     this.#left--
     const outcome = await this.#outcome({
@@ -180,7 +180,7 @@ class PageTwo {
     return outcome
   }
 
-  async #outcome(question: DraftQuestion): Promise<Outcome> {
+  async #outcome(question: DraftQuestion): Promise<PagingOutcome> {
     try {
       const page = await this.#askWay(question)
       if (page === undefined || page.count === 0) return { kind: 'empty' }
@@ -229,7 +229,7 @@ class PageTwo {
   }
 }
 
-const OUTCOMES: Readonly<Partial<Record<Outcome['kind'], string>>> = {
+const OUTCOMES: Readonly<Partial<Record<PagingOutcome['kind'], string>>> = {
   other: 'other records',
   same: 'the same records',
   overlap: 'some of the same records',

@@ -1,14 +1,15 @@
 import { isJsonObject, type JsonValue } from '../../json/value.js'
+import { count } from '../../model/verdict.js'
 import type { ApiRequest, RequestPatch } from '../../rest/api.js'
-import { count } from '../../rest/evidence/pagingHints.js'
+import { count as hintedCount } from '../../rest/evidence/pagingHints.js'
 import { statusAdvice } from '../../rest/list/listReader.js'
 import type { Probe } from '../../rest/list/probe.js'
 import { target, write } from '../../rest/paginators/range.js'
 import { judgeFlag, judgeTotal, saysLast } from './ends.js'
-import { type Declared, intoPaginator, type Judged, type Listing, type PagingKeys, patched } from './listing.js'
+import { type Declared, intoPaginator, type JudgedFact, type Listing, type PagingKeys, patched } from './listing.js'
 import type { ResourceProof } from './proof.js'
 import { hintsOf, saysMoreThanThis, searched } from './search.js'
-import type { Asking, Outcome, Refused, Sight } from './sightings.js'
+import type { Asking, Refused, Sight, SightOutcome } from './sightings.js'
 
 /** A list whose pages or records are counted: any of its pages can be asked for. */
 interface Counter {
@@ -50,7 +51,7 @@ export async function proveCounted(listing: Listing, declared: Declared): Promis
   const counter = counterOf(declared)
   const { first } = listing
   const key = declared.path
-  const ask = (asked: string, position: number, keep = 1, limit?: number): Promise<Outcome> =>
+  const ask = (asked: string, position: number, keep = 1, limit?: number): Promise<SightOutcome> =>
     listing.ask(asked, patched(first.request, counter.at(position, limit)), keep)
   if (first.count === 0) return await provenEmpty(listing, counter, ask)
   const step = counter.counts === 'pages' ? 1 : first.count
@@ -100,7 +101,7 @@ async function seePage3(listing: Listing, counter: Counter, page2: Sight, ask: A
   if (!third.texts.some(text => known.has(text))) pages.push(third)
 }
 
-type Ask = (asked: string, position: number, keep?: number, limit?: number) => Promise<Outcome>
+type Ask = (asked: string, position: number, keep?: number, limit?: number) => Promise<SightOutcome>
 
 /** A first page without records may be before the list, or the list is empty. */
 async function provenEmpty(listing: Listing, counter: Counter, ask: Ask): Promise<undefined> {
@@ -123,15 +124,15 @@ async function provenEmpty(listing: Listing, counter: Counter, ask: Ask): Promis
 interface Way {
   /** Whether other questions make sense. */
   readonly goes: boolean
-  readonly judged: Judged
+  readonly judged: JudgedFact
 }
 
-async function judgeWay(listing: Listing, counter: Counter, second: Outcome, ask: Ask): Promise<Way> {
+async function judgeWay(listing: Listing, counter: Counter, second: SightOutcome, ask: Ask): Promise<Way> {
   const { first } = listing
   const { declared } = counter
   const by = [first, second]
   const more = saysMoreThanThis(first, listing)
-  const stuck = (judged: Judged): Way => ({ goes: false, judged })
+  const stuck = (judged: JudgedFact): Way => ({ goes: false, judged })
   const other = async (seen: string): Promise<Way> => {
     const found = await searched(listing, declared)
     if (found === undefined) return stuck({ status: 'wrong', seen: `${seen}; no other way was found`, by })
@@ -181,7 +182,7 @@ async function judgeWay(listing: Listing, counter: Counter, second: Outcome, ask
     listing.unrest = 'page 1 has changed meanwhile'
     return stuck({
       status: 'assumed',
-      seen: `pages 1 and 2 share ${like.shared} records, but page 1 has changed meanwhile`,
+      seen: `pages 1 and 2 share ${count(like.shared, 'record')}, but page 1 has changed meanwhile`,
       by: [...by, again],
     })
   }
@@ -191,11 +192,11 @@ async function judgeWay(listing: Listing, counter: Counter, second: Outcome, ask
     return stuck({ status: 'wrong', seen, by, write: written })
   }
   return await other(
-    `pages 1 and 2 share ${like.shared} of ${second.count} records: \`${counter.name}\` counts something else`,
+    `pages 1 and 2 share ${like.shared} of ${count(second.count, 'record')}: \`${counter.name}\` counts something else`,
   )
 }
 
-export function noteUnrest(listing: Listing, page: Sight | undefined, again: Outcome | undefined): undefined {
+export function noteUnrest(listing: Listing, page: Sight | undefined, again: SightOutcome | undefined): undefined {
   if (page === undefined || again?.kind !== 'page') return
   const like = listing.like(page, again)
   if (like.isEqual) return
@@ -203,7 +204,7 @@ export function noteUnrest(listing: Listing, page: Sight | undefined, again: Out
 }
 
 /** Whether the list begins where the document says, and the position counts what it says. */
-async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask: Ask): Promise<Judged> {
+async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask: Ask): Promise<JudgedFact> {
   const { first } = listing
   const { declared } = counter
   if (counter.counts === 'records') {
@@ -275,7 +276,11 @@ async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask:
   if (like.shared === before.count)
     return { status: 'proven', seen: `page ${base - 1} is page ${base} again`, by: [before] }
   if (like.shared > 0)
-    return { status: 'assumed', seen: `pages ${base - 1} and ${base} share ${like.shared} records`, by: [before] }
+    return {
+      status: 'assumed',
+      seen: `pages ${base - 1} and ${base} share ${count(like.shared, 'record')}`,
+      by: [before],
+    }
   // A number below the first may be answered with the last page. Without a number, an API gives its first one.
   const plain = await listing.ask('the list without a page number', withoutPosition(listing, counter))
   const by = [before, plain]
@@ -325,8 +330,8 @@ async function pagesInstead(
   counter: Counter,
   page2: Sight,
   seen: string,
-  by: readonly Outcome[],
-): Promise<Judged> {
+  by: readonly SightOutcome[],
+): Promise<JudgedFact> {
   const { declared, name } = counter
   const one = await listing.ask(`${name} 1`, patched(listing.first.request, counter.at(counter.first + 1)))
   const isPage = one.kind === 'page' && one.count > 0 && listing.like(listing.first, one).shared === 0
@@ -359,7 +364,7 @@ async function judgeEnds(listing: Listing, counter: Counter, page2: Sight | unde
   const total = judgeTotal.claimed(first, declared)
   const unit = counter.counts === 'pages' ? 'page' : 'record'
   const last = total === undefined ? undefined : counter.first + total - 1
-  let beyond: Outcome
+  let beyond: SightOutcome
   let totalIs: 'right' | 'small' | 'large' | 'open' = 'open'
   if (total !== undefined && last !== undefined) {
     const atLast =
@@ -419,11 +424,11 @@ function isOutrun(listing: Listing, { counts }: Counter, page2: Sight | undefine
   return counts === 'pages' ? total < 2 : total < listing.first.count + page2.count
 }
 
-function knownAmong(listing: Listing, last: Outcome, beyond: Sight): boolean {
+function knownAmong(listing: Listing, last: SightOutcome, beyond: Sight): boolean {
   return [...listing.pages, ...(last.kind === 'page' ? [last] : [])].some(page => listing.like(page, beyond).shared > 0)
 }
 
-async function farBeyond(counter: Counter, ask: Ask): Promise<Outcome> {
+async function farBeyond(counter: Counter, ask: Ask): Promise<SightOutcome> {
   return await ask('far behind the end', counter.first + (counter.counts === 'pages' ? 9_999 : 999_999))
 }
 
@@ -431,7 +436,7 @@ async function farBeyond(counter: Counter, ask: Ask): Promise<Outcome> {
 function judgeEmptyEnd(
   listing: Listing,
   counter: Counter,
-  { beyond, totalIs }: { readonly beyond: Outcome; readonly totalIs: 'right' | 'small' | 'large' | 'open' },
+  { beyond, totalIs }: { readonly beyond: SightOutcome; readonly totalIs: 'right' | 'small' | 'large' | 'open' },
 ): undefined {
   const { declared } = counter
   const key = `${declared.path}.stop_after_empty_page`
@@ -461,16 +466,15 @@ function judgeEmptyEnd(
   const total =
     counter.counts === 'records'
       ? hintsOf(listing.first).find(({ kind, value }) => kind === 'total' && Number(value) > listing.first.count)?.path
-      : count(hintsOf(listing.first), 'pages', 1)?.path
+      : hintedCount(hintsOf(listing.first), 'pages', 1)?.path
   const flag = hintsOf(listing.first).find(
     ({ kind, value }) => (kind === 'more' && value === true) || (kind === 'last' && value === false),
   )
-  const write =
-    total !== undefined
-      ? intoPaginator(listing, declared, { total_path: total })
-      : flag !== undefined
-        ? intoPaginator(listing, declared, { [flag.kind === 'more' ? 'has_more_path' : 'done_path']: flag.path })
-        : undefined
+  const told =
+    total === undefined
+      ? flag && { [flag.kind === 'more' ? 'has_more_path' : 'done_path']: flag.path }
+      : { total_path: total }
+  const write = told === undefined ? undefined : intoPaginator(listing, declared, told)
   listing.judge(key, { status: 'wrong', seen: `${seen}: no page is empty, and nothing else ends the list`, by, write })
 }
 
@@ -490,41 +494,41 @@ async function judgeSize(listing: Listing, counter: Counter, page2: Sight, ask: 
   if (counter.counts === 'pages') return judgeSizeParam(listing, page2)
   if (limit === 0) return
   const key = `${declared.path}.limit`
-  const by: Outcome[] = [first, page2]
+  const by: SightOutcome[] = [first, page2]
   if (first.count === limit) {
     const half = Math.max(1, Math.floor(limit / 2))
-    const small = half === limit ? undefined : await ask(`${half} records a page`, counter.first, 1, half)
+    const small = half === limit ? undefined : await ask(`${count(half, 'record')} a page`, counter.first, 1, half)
     if (small?.kind === 'page' && small.count === half)
       return listing.judge(key, {
         status: 'proven',
-        seen: `${limit} records come as asked for, and ${half} where ${half} are`,
+        seen: `${count(limit, 'record')} came as asked for, and ${half} where ${half} were`,
         by: [...by, small],
       })
     if (small?.kind === 'page')
       return listing.judge(key, {
         status: 'assumed',
-        seen: `${limit} records come as asked for, but ${small.count} where ${half} are`,
+        seen: `${count(limit, 'record')} came as asked for, but ${small.count} where ${half} were`,
         by: [...by, small],
       })
     return listing.judge(key, {
       status: 'assumed',
-      seen: `${limit} records come as asked for; another size was not seen`,
+      seen: `${count(limit, 'record')} came as asked for; another size was not seen`,
       by,
     })
   }
   if (listing.unrest !== undefined)
     return listing.judge(key, {
       status: 'assumed',
-      seen: `${first.count} records come where ${limit} are asked for, but ${listing.unrest}`,
+      seen: `${count(first.count, 'record')} came where ${limit} were asked for, but ${listing.unrest}`,
       by,
     })
   if (first.count < limit && page2.count > first.count)
     return listing.judge(key, {
       status: 'assumed',
-      seen: `pages have ${first.count} and ${page2.count} records where ${limit} are asked for: the API leaves records out`,
+      seen: `pages have ${first.count} and ${count(page2.count, 'record')} where ${limit} were asked for: the API leaves records out`,
       by,
     })
-  const seen = `${first.count} records come where ${limit} are asked for, and there are more`
+  const seen = `${count(first.count, 'record')} came where ${limit} were asked for, and there are more`
   return listing.judge(key, {
     status: 'wrong',
     seen,
@@ -540,31 +544,30 @@ export function judgeSizeParam(listing: Listing, page2: Sight): undefined {
     const { name, value } = field
     const [text, ...more] = name
     if (typeof text !== 'string' || more.length > 0 || !SIZE.test(text)) continue
-    const asked = Number(
-      value.kind === 'literal' ? value.value : value.kind === 'text' ? value.template.join('') : Number.NaN,
-    )
+    if (value.kind !== 'literal' && value.kind !== 'text') continue
+    const asked = Number(value.kind === 'literal' ? value.value : value.template.join(''))
     if (!Number.isInteger(asked) || asked < 2) continue
     const by = [first, page2]
     if (first.count === asked)
-      listing.judge(field.path, { status: 'proven', seen: `${asked} records come as asked for`, by })
+      listing.judge(field.path, { status: 'proven', seen: `${count(asked, 'record')} came as asked for`, by })
     else if (first.count > asked)
       listing.judge(field.path, {
         status: 'wrong',
-        seen: `${first.count} records come where ${asked} are asked for: the API ignores it`,
+        seen: `${count(first.count, 'record')} came where ${asked} were asked for: the API ignores it`,
         by,
         write: { [field.path]: first.count },
       })
     else if (page2.count > 0 && page2.count <= first.count && listing.unrest === undefined)
       listing.judge(field.path, {
         status: 'wrong',
-        seen: `${first.count} records come where ${asked} are asked for, and there are more`,
+        seen: `${count(first.count, 'record')} came where ${asked} were asked for, and there are more`,
         by,
         write: { [field.path]: first.count },
       })
     else
       listing.judge(field.path, {
         status: 'assumed',
-        seen: `${first.count} records come where ${asked} are asked for`,
+        seen: `${count(first.count, 'record')} came where ${asked} were asked for`,
         by,
       })
   }
@@ -576,7 +579,7 @@ const SIZE = /^(?:limit|per_?page|page_?size|size|page\[size\]|max_?results|coun
 export async function judgeFirstPage(
   probe: Probe,
   asking: Asking,
-  first: Exclude<Outcome, Sight>,
+  first: Exclude<SightOutcome, Sight>,
 ): Promise<Partial<ResourceProof>> {
   const problem = first.kind === 'unasked' ? first.why : problemOf(first, probe)
   const { paginator, path } = probe.resource.endpoint

@@ -1,13 +1,14 @@
+import { count } from '../../model/verdict.js'
 import { flagOf } from '../../rest/paginators/paginator.js'
 import { declaresTotal, totalOf, totalPath, totalValue } from '../../rest/paginators/totals.js'
 import { type Declared, intoPaginator, type Listing } from './listing.js'
-import type { Outcome, Sight } from './sightings.js'
+import type { Sight, SightOutcome } from './sightings.js'
 
 interface Counted {
   readonly total: number
   readonly totalIs: 'right' | 'small' | 'large' | 'open'
   readonly unit: 'page' | 'record'
-  readonly by: readonly Outcome[]
+  readonly by: readonly SightOutcome[]
 }
 
 function totalKeys({ keys }: Declared) {
@@ -110,13 +111,13 @@ export const judgeTotal = {
     if (listing.isWhole || total < records)
       return listing.judge(key, {
         status: 'wrong',
-        seen: `it says ${total}, but ${records} records ${listing.isWhole ? 'were read to the end' : 'were read so far'}`,
+        seen: `it says ${total}, but ${count(records, 'record')} came ${listing.isWhole ? 'to the end' : 'so far'}`,
         by,
         write,
       })
     listing.judge(key, {
       status: 'assumed',
-      seen: `it says ${total}; ${records} records were read, not to the end`,
+      seen: `it says ${total}; ${count(records, 'record')} came, not to the end`,
       by,
     })
   },
@@ -140,8 +141,8 @@ export function judgeFlag(
   }: {
     readonly page2: Sight | undefined
     /** What is behind page 2, if its flag says that it is the last one. */
-    readonly third?: Outcome | undefined
-    readonly beyond: Outcome | undefined
+    readonly third?: SightOutcome | undefined
+    readonly beyond: SightOutcome | undefined
   },
 ): undefined {
   const { keys } = declared

@@ -1,3 +1,4 @@
+import { valueAt } from '../../json/bytes.js'
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 import { type CursorRank, compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
@@ -5,11 +6,14 @@ import type { IncrementalWindow } from '../../model/source.js'
 import { count } from '../../model/verdict.js'
 import type { RecordField } from '../../rest/api.js'
 import type { EndpointResource } from '../../rest/document/model.js'
+import { formatPath, pathKeys } from '../../rest/document/problems.js'
 import { includedName } from '../../rest/list/answer/includeParent.js'
+import { mixedName, mixedNumbers } from '../../schema/mixedNumbers.js'
 import { candidateKeys } from '../draft/guesses.js'
 import { type Listing, patched } from './listing.js'
 import type { Finding } from './proof.js'
-import { identity, isAlike, type Outcome, type Sight, valueIn } from './sightings.js'
+import { type RecordMap, recordMapIn } from './recordMaps.js'
+import { identity, isAlike, type Sight, type SightOutcome, valueIn } from './sightings.js'
 
 /** Where the records are. False: the records of the document's place cannot be proven any further. */
 export function judgeSelector(listing: Listing): boolean {
@@ -22,6 +26,9 @@ export function judgeSelector(listing: Listing): boolean {
   const by = [first]
   if (endpoint.singleEntity && endpoint.dataSelector === undefined) return true
   if (endpoint.dataSelector === undefined) {
+    const map = mapInBody(listing)
+    if (map !== undefined && (path === undefined || path === '$' || path.startsWith(map.path)))
+      return judgeMap(listing, map, { [key]: map.path })
     if (path === undefined) return true
     const write = first.count > 0 && path !== '$' ? { [key]: path } : undefined
     listing.judge(key, {
@@ -43,7 +50,9 @@ export function judgeSelector(listing: Listing): boolean {
         write,
       })
       return false
-    case 'record':
+    case 'record': {
+      const map = endpoint.singleEntity ? undefined : mapAt(listing, endpoint.dataSelector)
+      if (map !== undefined) return judgeMap(listing, map, {})
       // An object where a list is inside it.
       if (other?.startsWith(endpoint.dataSelector) === true || (endpoint.dataSelector === '$' && other !== undefined)) {
         listing.judge(key, {
@@ -56,6 +65,7 @@ export function judgeSelector(listing: Listing): boolean {
       }
       listing.judge(key, { status: 'assumed', seen: 'there is one value at this place, and no list', by })
       return true
+    }
     case 'null':
       listing.judge(key, { status: 'assumed', seen: 'there is null at this place, as in an empty list', by })
       return true
@@ -68,13 +78,42 @@ export function judgeSelector(listing: Listing): boolean {
       if (objects < first.texts.length)
         listing.judge(key, {
           status: 'assumed',
-          seen: `${first.count} values are at this place, ${first.texts.length - objects} of them no objects`,
+          seen: `${count(first.count, 'value')} at this place, of which ${first.texts.length - objects} no object`,
           by,
         })
-      else listing.judge(key, { status: 'proven', seen: `${first.count} records are at this place`, by })
+      else listing.judge(key, { status: 'proven', seen: `${count(first.count, 'record')} at this place`, by })
       return true
     }
   }
+}
+
+/** The map of records at the place that the document names. */
+function mapAt({ first, resource }: Listing, place: string): RecordMap | undefined {
+  const [record] = first.records
+  if (record === undefined || resource.endpoint.reading.keyColumn !== undefined) return undefined
+  const map = recordMapIn(record)
+  return map?.path === '$' ? { ...map, path: place } : undefined
+}
+
+function mapInBody({ first: { answer } }: Listing): RecordMap | undefined {
+  const { document } = answer
+  return document === undefined ? undefined : recordMapIn(valueAt(document.bytes, document.root))
+}
+
+/** A map of records without `key_column`: a run would take it for one record. */
+function judgeMap(
+  listing: Listing,
+  { path, keyColumn, isProven, seen }: RecordMap,
+  selector: Readonly<Record<string, JsonValue>>,
+): boolean {
+  const key = `${listing.endpointPath}.key_column`
+  listing.judge(key, {
+    status: isProven ? 'wrong' : 'assumed',
+    seen: `it is not written; ${seen} (${path})`,
+    by: [listing.first],
+    write: { ...selector, [key]: keyColumn },
+  })
+  return !isProven
 }
 
 /** A field that could be the key, where the document names none. */
@@ -114,12 +153,12 @@ export function judgeKey(listing: Listing): undefined {
   const better = candidateKeys(records, resource.name).find(candidate => !columns.includes(candidate))
   const write = better === undefined ? undefined : { [key]: better }
   if (lacking > 0) {
-    const seen = `${name} is missing in ${lacking} of ${records.length} records${better === undefined ? '' : `; ${better} is different in all of them`}`
+    const seen = `${name} is missing in ${lacking} of ${count(records.length, 'record')}${better === undefined ? '' : `; ${better} is different in all of them`}`
     return listing.judge(key, { status: 'wrong', seen, by, write })
   }
   const { twice, others } = repeated(records, own)
   if (others > 0) {
-    const seen = `${others} of ${records.length} records have a key of another record${better === undefined ? '' : `; ${better} is different in all of them`}`
+    const seen = `${count(others, 'record')} of ${records.length} with a key of another record${better === undefined ? '' : `; ${better} is different in all of them`}`
     if (listing.unrest !== undefined)
       return listing.judge(key, { status: 'assumed', seen: `${seen}, but ${listing.unrest}`, by })
     return listing.judge(key, { status: 'wrong', seen, by, write })
@@ -128,15 +167,23 @@ export function judgeKey(listing: Listing): undefined {
   if (kinds.size > own.length)
     return listing.judge(key, { status: 'assumed', seen: `${name} is text in some records and a number in others`, by })
   if (twice > 0)
-    return listing.judge(key, { status: 'assumed', seen: `${twice} of ${records.length} records came twice`, by })
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: `${count(twice, 'record')} of ${records.length} came twice`,
+      by,
+    })
   if (listing.unrest !== undefined)
     return listing.judge(key, {
       status: 'assumed',
-      seen: `different in ${records.length} records, but ${listing.unrest}`,
+      seen: `different in ${count(records.length, 'record')}, but ${listing.unrest}`,
       by,
     })
   if (pages.length < 2 && !listing.isWhole)
-    return listing.judge(key, { status: 'assumed', seen: `different in the ${records.length} records of one page`, by })
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: `different in ${count(records.length, 'record')} of one page`,
+      by,
+    })
   listing.judge(key, {
     status: 'proven',
     seen: `there, and different in ${count(records.length, 'record')} of ${count(pages.length, 'page')}`,
@@ -165,13 +212,21 @@ export function amongParents(
   if (other === undefined || other.length === 0)
     return { ...finding, status: 'assumed', seen: `${finding.seen}, all of one parent` }
   const requests = [...finding.requests, ...(request === undefined ? [] : [request])]
-  const { others } = repeated([...records, ...other], own)
+  const { twice, others } = repeated([...records, ...other], own)
+  const again = twice - repeated(records, own).twice
+  if (others === 0 && again > 0)
+    return {
+      ...finding,
+      requests,
+      status: 'assumed',
+      seen: `${finding.seen}; ${count(again, 'record')} came below another parent too, with the same values`,
+    }
   if (others === 0)
-    return { ...finding, requests, seen: `${finding.seen}, and in ${other.length} records of another parent` }
+    return { ...finding, requests, seen: `${finding.seen}, and in ${count(other.length, 'record')} of another parent` }
   return {
     key: finding.key,
     status: 'wrong',
-    seen: `${others} records of another parent have a key of the first one: add the parent to the key, by \`include_from_parent\``,
+    seen: `${count(others, 'record')} of another parent with a key of the first one: add the parent to the key, by \`include_from_parent\``,
     requests,
   }
 }
@@ -201,6 +256,25 @@ function repeated(
   return { twice, others }
 }
 
+/** Columns whose type the first record would choose, and not rightly for the others. */
+export function judgeNumbers(listing: Listing): undefined {
+  const { resource, pages } = listing
+  // What `steps` make of records is not in the answer.
+  if (resource.steps.length > 0) return
+  const records = pages.flatMap(page => page.records)
+  for (const mixed of mixedNumbers(records, resource.hints)) {
+    const { list, column } = mixed
+    const path = list === undefined ? ['columns', column] : ['nested_hints', list, 'columns', column]
+    const key = formatPath([...pathKeys(resource.path), ...path, 'data_type'])
+    listing.judge(key, {
+      status: 'wrong',
+      seen: `it is not written; ${mixedName(mixed)} is a whole number in some of ${count(records.length, 'record')} and a fraction in others: the first one would choose the type, and the others would go into a column of their own`,
+      by: pages,
+      write: { [key]: 'double' },
+    })
+  }
+}
+
 /** What the list is sorted by, as far as its pages show. */
 export function noteOrder(listing: Listing): undefined {
   const records = listing.pages.flatMap(page => page.records)
@@ -214,8 +288,8 @@ export function noteOrder(listing: Listing): undefined {
   const told = sorted.slice(0, 3).join('; ')
   listing.notes.push(
     told === ''
-      ? `${records.length} records are sorted by none of their fields`
-      : `${records.length} records are sorted by ${told}`,
+      ? `none of their fields sorts the ${count(records.length, 'record')}`
+      : `sorted by ${told} (${count(records.length, 'record')})`,
   )
 }
 
@@ -237,7 +311,8 @@ function directionOf(ranks: readonly (CursorRank | undefined)[]): 'asc' | 'desc'
     if (step < 0) down += 1
     if (up > 0 && down > 0) return undefined
   }
-  return up > 0 ? 'asc' : down > 0 ? 'desc' : undefined
+  if (up > 0) return 'asc'
+  return down > 0 ? 'desc' : undefined
 }
 
 /** Limits that the answers tell. */
@@ -265,9 +340,9 @@ export async function judgeCursor(listing: Listing, window: IncrementalWindow | 
   const by = listing.pages
   if (first.count === 0) return listing.judge(key, { status: 'assumed', seen: 'the list is empty', by })
   if (there.length === 0)
-    return listing.judge(key, { status: 'wrong', seen: `none of ${fields.length} records has a value there`, by })
+    return listing.judge(key, { status: 'wrong', seen: `no value there in ${count(fields.length, 'record')}`, by })
   if (there.length < fields.length) {
-    const seen = `${fields.length - there.length} of ${fields.length} records have no value there`
+    const seen = `no value there in ${fields.length - there.length} of ${count(fields.length, 'record')}`
     if (hint.onCursorValueMissing !== 'raise') listing.judge(key, { status: 'assumed', seen, by })
     else
       listing.judge(key, {
@@ -279,7 +354,7 @@ export async function judgeCursor(listing: Listing, window: IncrementalWindow | 
   } else
     listing.judge(key, {
       status: listing.pages.length > 1 || listing.isWhole ? 'proven' : 'assumed',
-      seen: `${fields.length} records have a value there`,
+      seen: `a value there in ${count(fields.length, 'record')}`,
       by,
     })
   judgeRowOrder(listing, fields)
@@ -392,21 +467,21 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
       if (!isIgnored)
         return listing.judge(key, {
           status: 'assumed',
-          seen: `with it, the same ${filtered.count} records come as without it; all are of one day, and it may filter by days`,
+          seen: `with it, the same ${count(filtered.count, 'record')} came as without it; all are of one day, and it may filter by days`,
           by: [...by, none],
         })
     }
     if (isSame)
       return listing.judge(key, {
         status: 'wrong',
-        seen: `with it, the same ${filtered.count} records come as without it: the API ignores it`,
+        seen: `with it, the same ${count(filtered.count, 'record')} came as without it: the API ignores it`,
         by,
         write: { [key]: null },
       })
     const isCoarse = before.length < wereBefore.length
     return listing.judge(key, {
       status: isCoarse ? 'assumed' : 'wrong',
-      seen: `${before.length} of ${filtered.count} records are older than what was asked for`,
+      seen: `${count(before.length, 'record')} of ${filtered.count} older than what was asked for`,
       by,
       ...(!isCoarse && { write: { [key]: null } }),
     })
@@ -414,7 +489,7 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
   const isIncluded = got.some(field => order(field, bound) === 0)
   const gone = goneAfter(first, filtered, known, field => order(field, bound) > 0)
   if (gone > 0) {
-    const seen = `${gone} records of page 1 that are newer than what was asked for did not come`
+    const seen = `${count(gone, 'record')} of page 1, newer than what was asked for, did not come`
     const isWhole = filtered.count < first.count
     return listing.judge(key, {
       status: isWhole && listing.unrest === undefined ? 'wrong' : 'assumed',
@@ -461,7 +536,7 @@ function goneAfter(
 }
 
 /** Whether the records of the bound itself come again. */
-function judgeRange(listing: Listing, isIncluded: boolean, records: number, by: readonly Outcome[]): undefined {
+function judgeRange(listing: Listing, isIncluded: boolean, records: number, by: readonly SightOutcome[]): undefined {
   const { hint } = listing.resource.incremental ?? {}
   if (hint === undefined || records === 0) return
   const key = `${hint.path}.range_start`

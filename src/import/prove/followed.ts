@@ -1,9 +1,10 @@
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import { count } from '../../model/verdict.js'
 import { judgeSizeParam, noteUnrest } from './counted.js'
 import { judgeFlag, judgeTotal } from './ends.js'
 import { type Declared, endless, following, intoPaginator, type Listing, paginatorFrom } from './listing.js'
 import { saysMoreThanThis, searched } from './search.js'
-import type { Outcome, Sight } from './sightings.js'
+import type { Sight, SightOutcome } from './sightings.js'
 
 /** Pages that are followed to find the end of a list. */
 const MOST_PAGES = 5
@@ -38,7 +39,7 @@ export async function proveFollowed(listing: Listing, declared: Declared): Promi
     return await instead(listing, declared, seen, [first])
   }
   const second = await listing.ask('page 2', next.request)
-  const by: Outcome[] = [first, second]
+  const by: SightOutcome[] = [first, second]
   if (second.kind === 'unasked')
     return listing.judge(key, { status: 'assumed', seen: `page 2 was not asked for: ${second.why}`, by })
   if (second.kind === 'refused') {
@@ -83,7 +84,7 @@ export async function proveFollowed(listing: Listing, declared: Declared): Promi
   else if (listing.unrest !== undefined)
     listing.judge(key, { status: 'assumed', seen: `page 2 has other records, but ${listing.unrest}`, by })
   else if (like.shared > 0 && !bound)
-    listing.judge(key, { status: 'assumed', seen: `pages 1 and 2 share ${like.shared} records`, by })
+    listing.judge(key, { status: 'assumed', seen: `pages 1 and 2 share ${count(like.shared, 'record')}`, by })
   else if (bound && !isKeyset)
     listing.judge(key, {
       status: 'assumed',
@@ -97,7 +98,8 @@ export async function proveFollowed(listing: Listing, declared: Declared): Promi
       by,
     })
   else {
-    const ended = end.kind === 'ended' ? `; the list ended after ${listing.pages.length} pages (${end.why})` : ''
+    const ended =
+      end.kind === 'ended' ? `; the list ended after ${count(listing.pages.length, 'page')} (${end.why})` : ''
     listing.judge(key, { status: 'proven', seen: `page 2 has other records, twice the same ones${ended}`, by })
   }
   if (isKeyset) judgeField(listing, declared)
@@ -109,14 +111,19 @@ export async function proveFollowed(listing: Listing, declared: Declared): Promi
 }
 
 /** The paginator is wrong: searches for another one. */
-async function instead(listing: Listing, declared: Declared, seen: string, by: readonly Outcome[]): Promise<undefined> {
+async function instead(
+  listing: Listing,
+  declared: Declared,
+  seen: string,
+  by: readonly SightOutcome[],
+): Promise<undefined> {
   const found = await searched(listing, declared)
   const { path: key } = declared
   if (found === undefined) return listing.judge(key, { status: 'wrong', seen: `${seen}; no other way was found`, by })
   listing.judge(key, { status: 'wrong', seen: `${seen}; ${found.seen}`, by: [...by, ...found.by], write: found.write })
 }
 
-type End = { readonly beyond?: Outcome | undefined } & (
+type End = { readonly beyond?: SightOutcome | undefined } & (
   | { readonly kind: 'ended'; readonly why: string }
   | { readonly kind: 'open' }
   | { readonly kind: 'circle' }
@@ -151,7 +158,7 @@ async function follow(listing: Listing, declared: Declared, way: ReturnType<type
 }
 
 /** Whether the API gives the record with the value that is sent once more. */
-function judgeBound(listing: Listing, declared: Declared, isIncluded: boolean, by: readonly Outcome[]): undefined {
+function judgeBound(listing: Listing, declared: Declared, isIncluded: boolean, by: readonly SightOutcome[]): undefined {
   const { keys, path } = declared
   const key = `${path}.inclusive`
   const isWritten = keys.inclusive === true
@@ -180,7 +187,7 @@ function judgeField(listing: Listing, declared: Declared): undefined {
   if (missing > 0)
     return listing.judge(key, {
       status: 'wrong',
-      seen: `${missing} of ${values.length} records have no value there`,
+      seen: `no value there in ${missing} of ${count(values.length, 'record')}`,
       by,
     })
   const ranks = values.map(value => cursorRank(value?.value ?? null, value?.text))
@@ -191,7 +198,7 @@ function judgeField(listing: Listing, declared: Declared): undefined {
   if (!isUp && !isDown && keys.pick === 'last')
     return listing.judge(key, {
       status: 'assumed',
-      seen: `the list is not sorted by it in ${values.length} records, so that records may be left out`,
+      seen: `the list is not sorted by it in ${count(values.length, 'record')}, so that records may be left out`,
       by,
     })
   if (ties > 0 && keys.ties !== true && keys.inclusive !== true) {
@@ -215,10 +222,10 @@ function judgeLimit(listing: Listing, declared: Declared, limit: number, page2: 
   const key = `${declared.path}.limit`
   const by = [first, page2]
   if (first.count === limit)
-    return listing.judge(key, { status: 'proven', seen: `${limit} records come as asked for`, by })
+    return listing.judge(key, { status: 'proven', seen: `${count(limit, 'record')} came as asked for`, by })
   listing.judge(key, {
     status: 'wrong',
-    seen: `${first.count} records come where ${limit} are asked for, and there are more`,
+    seen: `${count(first.count, 'record')} came where ${limit} were asked for, and there are more`,
     by,
     write: intoPaginator(listing, declared, { limit: first.count }),
   })

@@ -6,15 +6,15 @@ import { paginatorKinds } from '../../rest/paginators/kinds.js'
 import type { PaginatorKind } from '../../rest/paginators/paginator.js'
 import { candidateKeys } from '../draft/guesses.js'
 import type { Finding, ProofStatus } from './proof.js'
-import { type Asking, type Likeness, likeness, type Outcome, type Sight, valueIn } from './sightings.js'
+import { type Asking, type Likeness, likeness, type Sight, type SightOutcome, valueIn } from './sightings.js'
 
 /** Keys of a declared paginator, as the document has them, defaults included. */
 export type PagingKeys = Readonly<Record<string, JsonValue | undefined>>
 
-export interface Judged {
+export interface JudgedFact {
   readonly status: ProofStatus
   readonly seen: string
-  readonly by?: readonly (Outcome | undefined)[]
+  readonly by?: readonly (SightOutcome | undefined)[]
   readonly write?: Readonly<Record<string, JsonValue>> | undefined
 }
 
@@ -44,11 +44,11 @@ export class Listing {
     this.keys = tellingKeys(first, this.resource.hints.primaryKey ?? [])
   }
 
-  ask(asked: string, request: ApiRequest, keep = 1): Promise<Outcome> {
+  ask(asked: string, request: ApiRequest, keep = 1): Promise<SightOutcome> {
     return this.asking.ask(asked, request, { keep })
   }
 
-  judge(key: string, { status, seen, by = [], write }: Judged): undefined {
+  judge(key: string, { status, seen, by = [], write }: JudgedFact): undefined {
     const requests = [
       ...new Set(by.flatMap(outcome => (outcome === undefined || outcome.kind === 'unasked' ? [] : [outcome.number]))),
     ]

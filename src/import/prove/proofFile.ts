@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { replaceFile } from '../../pipeline/look/schemaFiles.js'
+import { replaceFile } from '../../journal/wholeFile.js'
 import type { Proof } from './proof.js'
 
 const VERSION = 1

@@ -1,5 +1,4 @@
 import { ConfigError, stoppedBy } from '../../model/errors.js'
-import { nearMiss } from '../../model/nearMiss.js'
 import {
   abortSignal,
   callback,
@@ -10,6 +9,7 @@ import {
   optionsOf,
 } from '../../model/optionKinds.js'
 import type { Clock, Resource } from '../../model/source.js'
+import { nearMiss } from '../../model/texts/nearMiss.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { Proof, ProveOptions, ResourceProof } from './proof.js'

@@ -1,6 +1,7 @@
 import type { IncrementalWindow } from '../../model/source.js'
+import { count } from '../../model/verdict.js'
 import { proveCounted } from './counted.js'
-import { judgeCursor, judgeKey, judgeSelector, noteLimits, noteOrder } from './facts.js'
+import { judgeCursor, judgeKey, judgeNumbers, judgeSelector, noteLimits, noteOrder } from './facts.js'
 import { proveFollowed } from './followed.js'
 import { type Declared, following, type Listing, type PagingKeys } from './listing.js'
 import { saysMoreThanThis, saysWhole, searched } from './search.js'
@@ -13,10 +14,11 @@ export async function proveList(listing: Listing, window: IncrementalWindow | un
   await provePaging(listing)
   if (listing.pages.length > 1) await lookAgain(listing)
   judgeKey(listing)
+  judgeNumbers(listing)
   await judgeCursor(listing, window)
   noteOrder(listing)
   if (first.texts.length < first.count)
-    listing.notes.push(`of ${first.count} records of page 1, ${first.texts.length} were compared`)
+    listing.notes.push(`of ${count(first.count, 'record')} of page 1, ${first.texts.length} were compared`)
 }
 
 async function provePaging(listing: Listing): Promise<undefined> {

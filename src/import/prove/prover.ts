@@ -2,7 +2,7 @@ import { elements, skipSpace, valueAt } from '../../json/bytes.js'
 import { isJsonObject, type JsonObject } from '../../json/value.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { type Clock, type Resource, ResourceNotes } from '../../model/source.js'
-import { openWindow } from '../../pipeline/run/incremental/incremental.js'
+import { openWindow } from '../../pipeline/run/incremental/cursorValue.js'
 import { runSteps } from '../../pipeline/run/steps.js'
 import type { ListContext } from '../../rest/list/listReader.js'
 import { noJournal, type Probe, probeOf } from '../../rest/list/probe.js'
@@ -12,7 +12,7 @@ import { amongParents } from './facts.js'
 import { Listing, patched } from './listing.js'
 import type { ProveOptions, ResourceProof } from './proof.js'
 import { proveList } from './proveList.js'
-import { Asking, type Outcome, shownRequest } from './sightings.js'
+import { Asking, type SightOutcome, shownRequest } from './sightings.js'
 
 /** Requests that decide most of what can be decided. */
 const BUDGET = 12
@@ -79,7 +79,7 @@ export class Prover {
     const finding = told.findings[at]
     const probe = await probeOf(resource, { ...this.#context(resource, parent), journal: this.#memory ?? noJournal })
     if (finding === undefined || probe === undefined || resource.batchSize !== undefined) return told
-    let other: Outcome | undefined
+    let other: SightOutcome | undefined
     let asking: Asking | undefined
     try {
       if (parent !== undefined && finding.status !== 'wrong' && this.#leftFor(resource) > 0) {

@@ -5,7 +5,7 @@ import { bodyPlaces } from '../draft/bodyPlaces.js'
 import { firmHints, saidWhole } from '../draft/candidates.js'
 import { findPaging, type PagingFinding } from '../draft/findPaging.js'
 import { type Declared, following, type Listing, paginatorFrom, patched } from './listing.js'
-import type { Outcome, Sight } from './sightings.js'
+import type { Sight, SightOutcome } from './sightings.js'
 
 /** Members beside the records that speak of other pages. */
 export function hintsOf({ answer: { document } }: Sight): readonly PagingHint[] {
@@ -37,9 +37,9 @@ function asDraft(page: Sight, { probe }: Listing): DraftAnswer {
   }
 }
 
-export interface Found {
+export interface FoundPaging {
   readonly seen: string
-  readonly by: readonly Outcome[]
+  readonly by: readonly SightOutcome[]
   /** Only for a way that the API showed. */
   readonly write: Readonly<Record<string, JsonValue>> | undefined
   readonly finding: PagingFinding
@@ -49,8 +49,8 @@ export interface Found {
  * Searches for the way to page 2, as `sluice init` does. Undefined if no way was found or the budget is used up.
  * `declared`: the paginator that is not the way, whose parameters are left out.
  */
-export async function searched(listing: Listing, declared?: Declared): Promise<Found | undefined> {
-  const by: Outcome[] = []
+export async function searched(listing: Listing, declared?: Declared): Promise<FoundPaging | undefined> {
+  const by: SightOutcome[] = []
   const { first, probe } = listing
   const opening = probe.opening()
   const ask = async ({ params, paginator, after, selector }: DraftQuestion): Promise<DraftAnswer | undefined> => {

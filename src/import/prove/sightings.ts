@@ -36,7 +36,7 @@ export interface Refused {
 }
 
 /** `unasked`: the budget is used up, or the API refused to go on. */
-export type Outcome = Sight | Refused | { readonly kind: 'unasked'; readonly why: string }
+export type SightOutcome = Sight | Refused | { readonly kind: 'unasked'; readonly why: string }
 
 /** Answers beyond this are exports. Few of them are asked for. */
 const LARGE_BYTES = 8 * 2 ** 20
@@ -85,7 +85,7 @@ export class Asking {
   }
 
   /** `asked`: what the request asks for. `keep`: requests that other questions need. */
-  async ask(asked: string, request: ApiRequest, { keep = 0, selector }: AskOptions = {}): Promise<Outcome> {
+  async ask(asked: string, request: ApiRequest, { keep = 0, selector }: AskOptions = {}): Promise<SightOutcome> {
     if (this.#stopped !== undefined) return { kind: 'unasked', why: this.#stopped }
     if (this.#left - keep <= 0) return { kind: 'unasked', why: 'the budget of requests was used up' }
     const before = this.#sent

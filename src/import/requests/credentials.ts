@@ -1,12 +1,12 @@
 import { isSecretName } from '../../rest/http/redact.js'
+import { nameFrom } from '../document/pipelineName.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { ImportedSecret } from '../imported.js'
-import { nameFrom } from '../pipelineName.js'
 import {
-  type AwsKey,
   hasVariable,
   type Pair,
   replacingVariables,
+  type SourceAwsKey,
   type SourceRequest,
   userParts,
   variableMark,
@@ -50,7 +50,7 @@ export function templateText(text: string, secrets: SecretNames, what: string): 
   return replacingVariables(asTemplate(text), name => secrets.reference(name, what, `\uE000${name}`))
 }
 
-export interface Credentials {
+export interface RequestCredentials {
   /** Undefined: none were found. */
   readonly auth: Readonly<Record<string, unknown>> | null | undefined
   readonly headers: Readonly<Record<string, string>>
@@ -102,7 +102,7 @@ export function credentialsOf(
   user: string | undefined,
   secrets: SecretNames,
   keepsCookies: boolean,
-): Credentials {
+): RequestCredentials {
   let auth = request.auth
   const headers: Record<string, string> = {}
   const taken: string[] = []
@@ -201,7 +201,7 @@ function basic(user: string, secrets: SecretNames): Readonly<Record<string, unkn
 const AWS_TOKEN = 'x-amz-security-token'
 
 function signedForAws(
-  { id, secret, region, service }: AwsKey,
+  { id, secret, region, service }: SourceAwsKey,
   token: string | undefined,
   secrets: SecretNames,
 ): Readonly<Record<string, unknown>> {

@@ -1,14 +1,14 @@
-import { mixedNumbers } from '../../schema/mixedNumbers.js'
-import { ABSENT_KEYS } from '../absentKeys.js'
+import { doubleHints, mixedNumbers } from '../../schema/mixedNumbers.js'
+import { ABSENT_KEYS, REPLACES } from '../document/absentKeys.js'
+import { nameFrom } from '../document/pipelineName.js'
 import { requestParams } from '../draft/draftYaml.js'
 import { candidateKeys } from '../draft/guesses.js'
 import type { Imported, ImportedPipeline, ImportNote, LeftOut } from '../imported.js'
-import { nameFrom } from '../pipelineName.js'
 import {
-  type Credentials,
   credentialsOf,
   escapedReferences,
   isSecret,
+  type RequestCredentials,
   SecretNames,
   secretNameIn,
   templateText,
@@ -40,11 +40,11 @@ export function requestsImported(requests: readonly SourceRequest[], options: Re
   }
 }
 
-interface Resource {
+interface WrittenResource {
   readonly list: RequestList
   readonly keys: Readonly<Record<string, unknown>>
   readonly endpoint: Readonly<Record<string, unknown>>
-  readonly credentials: Credentials
+  readonly credentials: RequestCredentials
   readonly notes: readonly ImportNote[]
 }
 
@@ -55,7 +55,7 @@ function pipelineOf(
 ): { readonly pipeline?: ImportedPipeline; readonly leftOut: readonly LeftOut[] } {
   const leftOut: LeftOut[] = []
   const folder = commonFolder(lists)
-  const made: Resource[] = []
+  const made: WrittenResource[] = []
   // Children come after their parents.
   const waiting = [...lists].sort((a, b) => a.ids.length - b.ids.length)
   for (const list of waiting) {
@@ -89,7 +89,7 @@ function pipelineOf(
   return { pipeline: { name, document: { source: { client, resources } }, notes, secrets: secrets.all }, leftOut }
 }
 
-function authNote({ list, credentials }: Resource): ImportNote {
+function authNote({ list, credentials }: WrittenResource): ImportNote {
   const type = String(credentials.auth?.type)
   return {
     kind: 'taken',
@@ -125,7 +125,7 @@ function resourceOf(
   from: number,
   options: RequestOptions,
   secrets: SecretNames,
-): Resource | LeftOut {
+): WrittenResource | LeftOut {
   const { request, name } = list
   const { place } = request
   const what = `${request.method} ${shownPath(list.url.path)}`
@@ -191,16 +191,14 @@ function settledParam(value: string | readonly string[], name: string, secrets: 
 function keysOf({ name, answer, records }: RequestList, note: Note): Record<string, unknown> {
   const keys = candidateKeys(records, name)
   const [key] = keys
-  const mixed = mixedNumbers(records)
-  const columns =
-    mixed.length === 0 ? {} : { columns: Object.fromEntries(mixed.map(column => [column, { data_type: 'double' }])) }
+  const columns = doubleHints(mixedNumbers(records))
   if (key !== undefined) {
     note('assumed', `different in each of ${records.length} records`, '.primary_key')
     return { name, primary_key: key, write_disposition: 'merge', ...columns }
   }
   const why =
     answer === undefined ? 'the source has no answer to find a key in' : 'no field is different in every record'
-  note('assumed', `a run replaces the table: ${why}. With a primary_key, \`merge\` keeps it`, '.write_disposition')
+  note('assumed', `${REPLACES}: ${why}. With a primary_key, \`merge\` keeps it`, '.write_disposition')
   return { name, write_disposition: 'replace', ...columns }
 }
 

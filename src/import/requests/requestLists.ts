@@ -1,14 +1,14 @@
-import { fileError } from '../../config/documentFile.js'
+import { fileError } from '../../config/file/documentFile.js'
 import type { JsonObject } from '../../json/value.js'
 import { pathOfKeys } from '../../rest/list/answer/selector.js'
-import { ABSENT_KEYS } from '../absentKeys.js'
+import { ABSENT_KEYS } from '../document/absentKeys.js'
+import { nameFrom } from '../document/pipelineName.js'
 import { fromTheBeginning, limitParam, positionKind } from '../draft/address.js'
 import type { DraftAnswer } from '../draft/answer.js'
-import { type BodyPlace, bodyLimit, bodyPlaces, bodyPositions } from '../draft/bodyPlaces.js'
+import { type BodyValue, bodyLimit, bodyPlaces, bodyPositions } from '../draft/bodyPlaces.js'
 import { candidates } from '../draft/candidates.js'
 import { candidateKeys } from '../draft/guesses.js'
 import { type LeftOut, MOST_LISTS } from '../imported.js'
-import { nameFrom } from '../pipelineName.js'
 import { isSecret } from './credentials.js'
 import { listAnswer } from './recordedAnswer.js'
 import { hasVariable, type Pair, type SourceRequest, type UrlParts, urlParts } from './sourceRequest.js'
@@ -41,7 +41,7 @@ export interface RequestList {
   readonly varied: readonly string[]
   readonly moved: readonly Pair[]
   /** Plain values of the body of the first one. Undefined: it has none that a paginator could write into. */
-  readonly body: readonly BodyPlace[] | undefined
+  readonly body: readonly BodyValue[] | undefined
   /** Places in the bodies whose values differ. */
   readonly variedBody: readonly string[]
   readonly answer: DraftAnswer | undefined
@@ -215,7 +215,7 @@ function bodyKey({ body }: SourceRequest): unknown {
   return typeof query === 'string' ? [query, operationName] : 'json'
 }
 
-export interface Paging {
+export interface ListPaging {
   readonly paginator: Readonly<Record<string, unknown>> | undefined
   /** Parameters that the paginator sends. */
   readonly sends: readonly string[]
@@ -224,7 +224,7 @@ export interface Paging {
 }
 
 /** How the pages of a list follow each other, as its answers and its address say. */
-export function pagingOf({ answer, url, moved, query, body, variedBody, requests }: RequestList): Paging {
+export function pagingOf({ answer, url, moved, query, body, variedBody, requests }: RequestList): ListPaging {
   if (answer !== undefined) {
     const [found] = candidates({ answer, params: query, moved, body }).filter(({ isSuggested }) => isSuggested)
     const followed =
@@ -278,7 +278,7 @@ export function pagingOf({ answer, url, moved, query, body, variedBody, requests
 const BODY_PATH = /^(?:page|offset|cursor)_body_path$/
 
 /** A body that counts pages or records, or names a cursor. */
-function countedInBody(body: readonly BodyPlace[]): Paging | undefined {
+function countedInBody(body: readonly BodyValue[]): ListPaging | undefined {
   for (const { kind, place } of bodyPositions(body)) {
     const { path, value } = place
     if (kind === 'page') {

@@ -29,7 +29,7 @@ export interface SourceAnswer {
 
 /** One request that a source holds. Variables in its texts are marked (`variable`). */
 /** A key of AWS, and what it signs for. Empty texts are not in the source. */
-export interface AwsKey {
+export interface SourceAwsKey {
   readonly id: string
   readonly secret: string
   readonly region: string | undefined
@@ -47,7 +47,7 @@ export interface SourceRequest {
   /** An `auth` block of the document, its secrets as references. It replaces what the headers say. */
   readonly auth?: Readonly<Record<string, unknown>> | null | undefined
   /** What signs it as AWS does. */
-  readonly awsKey?: AwsKey | undefined
+  readonly awsKey?: SourceAwsKey | undefined
   readonly place: SourcePlace
   readonly answers: readonly SourceAnswer[]
   /** What the source says of it that the document cannot. */

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
-import { nodeCrypto } from '../nodeCrypto.js'
+import { nodeCrypto } from '../runtime/nodeCrypto.js'
 
 /** Length of the hashes that dlt writes since 1.29. They are the first characters of the earlier ones. */
 const SHORT_HASH_LENGTH = 12

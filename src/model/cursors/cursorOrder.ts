@@ -157,5 +157,6 @@ function decimal(text: string): Decimal {
 
 function compareMagnitudes(a: Decimal, b: Decimal): number {
   if (a.point !== b.point) return a.point < b.point ? -1 : 1
-  return a.digits === b.digits ? 0 : a.digits < b.digits ? -1 : 1
+  if (a.digits === b.digits) return 0
+  return a.digits < b.digits ? -1 : 1
 }

@@ -151,5 +151,6 @@ function trimmed(fraction: string): string {
 
 export function compareInstants(a: Instant, b: Instant): number {
   if (a.seconds !== b.seconds) return a.seconds - b.seconds
-  return a.fraction === b.fraction ? 0 : a.fraction < b.fraction ? -1 : 1
+  if (a.fraction === b.fraction) return 0
+  return a.fraction < b.fraction ? -1 : 1
 }

@@ -1,4 +1,4 @@
-import { percentEncoded } from '../percentEncoding.js'
+import { percentEncoded } from '../texts/percentEncoding.js'
 
 /** What follows a text in base64: more, nothing, or padding. */
 export type Base64End = (typeof BASE64_ENDS)[number]

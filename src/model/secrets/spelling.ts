@@ -201,10 +201,10 @@ const SLASH = 0x2f
 const EQUALS = 0x3d
 const BACKSLASH = 0x5c
 
-type Found = (value: readonly number[], end: number) => void
+type OnSpelling = (value: readonly number[], end: number) => void
 
 /** Everything that the text at `at` may stand for, with the place after it. */
-function spellings(text: string, at: number, found: Found): void {
+function spellings(text: string, at: number, found: OnSpelling): void {
   const byte = text.charCodeAt(at)
   const next = at + 1
   if (byte === PERCENT) {
@@ -227,7 +227,7 @@ function spellings(text: string, at: number, found: Found): void {
 }
 
 /** A byte, plain or percent-encoded, and the spellings that begin with it. */
-function special(text: string, byte: number, end: number, found: Found): void {
+function special(text: string, byte: number, end: number, found: OnSpelling): void {
   found([byte], end)
   if (byte === PLUS) found([SPACE], end)
   else if (byte === AMPERSAND) entity(text, end, found)
@@ -243,7 +243,7 @@ function special(text: string, byte: number, end: number, found: Found): void {
 }
 
 /** A quotation mark inside a literal or name of SQL, a field of CSV, or a word of a shell. */
-function doubled(text: string, quote: number, end: number, found: Found): void {
+function doubled(text: string, quote: number, end: number, found: OnSpelling): void {
   const mark = String.fromCharCode(quote)
   for (const second of [mark, `\\${mark}`, `\\${mark}${mark}`]) {
     if (text.startsWith(second, end)) found([quote], end + second.length)
@@ -275,7 +275,7 @@ function percent(text: string, from: number, found: (byte: number, end: number) 
 }
 
 /** After a backslash. */
-function escaped(text: string, from: number, found: Found): void {
+function escaped(text: string, from: number, found: OnSpelling): void {
   let at = from
   for (let run = 2, next = backslash(text, at); next !== undefined; next = backslash(text, at), run++) {
     if (run > MOST_BACKSLASHES) return
@@ -316,7 +316,7 @@ function backslash(text: string, at: number): number | undefined {
 }
 
 /** At the `u` after a backslash: `u00e9`, `u{e9}`, `U000000e9`, and two of the first form for one character. */
-function unicode(text: string, at: number, found: Found): void {
+function unicode(text: string, at: number, found: OnSpelling): void {
   if (text[at] === 'U') {
     const long = hex(text, at + 1, 8)
     if (long !== undefined) found(utf8(long), at + 9)
@@ -343,7 +343,7 @@ function unicode(text: string, at: number, found: Found): void {
 }
 
 /** After `&`, which may itself be encoded as an entity. */
-function entity(text: string, from: number, found: Found): void {
+function entity(text: string, from: number, found: OnSpelling): void {
   let at = from
   for (let layer = 0; layer < 4 && /^amp(?:;|%3[bB])/.test(text.slice(at, at + 6)); layer++) {
     at += text[at + 3] === ';' ? 4 : 6
@@ -351,13 +351,9 @@ function entity(text: string, from: number, found: Found): void {
   }
   const match = ENTITY.exec(text.slice(at, at + LONGEST_SPELLING))
   if (match === null) return
-  const [whole, decimal, hexadecimal, name] = match
-  const code =
-    decimal !== undefined
-      ? Number.parseInt(decimal, 10)
-      : hexadecimal !== undefined
-        ? Number.parseInt(hexadecimal, 16)
-        : NAMED.get(name ?? '')
+  const [whole, decimal, hexadecimal, name = ''] = match
+  const digits = decimal ?? hexadecimal
+  const code = digits === undefined ? NAMED.get(name) : Number.parseInt(digits, decimal === undefined ? 16 : 10)
   if (code === undefined || code > 0x10ffff) return
   const end = at + whole.length
   found(utf8(code), end)

@@ -69,7 +69,11 @@ export function coerce(
       return fromDouble(value.literal, to)
     case 'bool':
       if (to === 'bool') return value.value
-      return to === 'text' ? (value.value ? 'True' : 'False') : undefined
+      if (to === 'text') {
+        return value.value ? 'True' : 'False'
+      }
+      return undefined
+
     case 'json':
       return to === 'json' || to === 'text' ? value.text : undefined
   }
@@ -222,7 +226,8 @@ function detect(detection: string, value: JsonScalar, loadSeconds: number): Data
     case 'large_integer': {
       if (value.kind !== 'bigint') return undefined
       const integer = BigInt(value.literal)
-      return integer > GREATEST_WEI ? 'text' : integer > GREATEST_INT64 ? 'wei' : undefined
+      if (integer > GREATEST_WEI) return 'text'
+      return integer > GREATEST_INT64 ? 'wei' : undefined
     }
     default:
       return undefined

@@ -1,14 +1,14 @@
 import { parseJson } from '../../json/parse.js'
 import { type JsonValue, numberLiteral, setNumberLiteral } from '../../json/value.js'
-import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { cursorRank } from '../../model/cursors/cursorOrder.js'
+import { type CursorRange, cursorText } from '../../model/cursors/cursorRange.js'
 import { parseInstant } from '../../model/cursors/instant.js'
 import { ConfigError } from '../../model/errors.js'
-import { didYouMean } from '../../model/nearMiss.js'
 import type { IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
+import { didYouMean } from '../../model/texts/nearMiss.js'
 import type { CheckOptions } from '../look/checkSource.js'
 import type { Cut } from '../run/incremental/partitions.js'
-import { parentOf } from '../run/planResources.js'
+import { parentOf } from '../run/plan/planResources.js'
 import { namingOf } from '../run/prepare.js'
 import type { PipelineSetup } from '../setup.js'
 import { askedPartitions } from './askedPartitions.js'
@@ -102,7 +102,7 @@ function cuttable(source: Source, resource: Resource): IncrementalHint {
   if (hint.isPerParent === true)
     throw refuse(
       at.slice(0, -1),
-      'has a cursor for each record of its parent, and windows know but one; load it by runs',
+      'has a cursor for each record of its parent, and a backfill cuts one range for all; load it by runs',
     )
   if (hint.lastValueFunc === 'min') throw refuse(`${at}last_value_func`, 'is min: windows need a cursor that grows')
   if (resource.sendsWindowEnd === false)

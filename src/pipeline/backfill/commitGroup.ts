@@ -23,6 +23,7 @@ interface Waiting extends ReadWindow {
 export class CommitGroup {
   readonly #commitTogether: (loads: readonly StagedLoad[]) => Promise<void>
   readonly #clock: Clock
+  readonly #check: () => Promise<void>
   #waiting: Waiting[] = []
   #rows = 0
   /** Settles after the last group that was begun. */
@@ -30,15 +31,20 @@ export class CommitGroup {
   /** Ends the wait for further windows. */
   #wait = new AbortController()
 
-  private constructor(commitTogether: NonNullable<Connection['commitTogether']>, clock: Clock) {
+  private constructor(
+    commitTogether: NonNullable<Connection['commitTogether']>,
+    clock: Clock,
+    check: () => Promise<void>,
+  ) {
     this.#commitTogether = commitTogether
     this.#clock = clock
+    this.#check = check
   }
 
-  /** Undefined if the destination commits one load at a time. */
-  static of(connection: Connection, clock: Clock): CommitGroup | undefined {
+  /** Undefined if the destination commits one load at a time. `check`: called before each commit, which it may refuse. */
+  static of(connection: Connection, clock: Clock, check: () => Promise<void>): CommitGroup | undefined {
     if (connection.commitTogether === undefined) return undefined
-    return new CommitGroup(loads => connection.commitTogether?.(loads) ?? Promise.resolve(), clock)
+    return new CommitGroup(loads => connection.commitTogether?.(loads) ?? Promise.resolve(), clock, check)
   }
 
   /** Resolves when the window is committed. Rejects if it could not be. */
@@ -71,6 +77,7 @@ export class CommitGroup {
   async #commitAll(group: readonly Waiting[]): Promise<void> {
     if (group.length > 1) {
       try {
+        await this.#check()
         await this.#commitTogether(group)
         for (const { resolve } of group) resolve()
         return
@@ -85,6 +92,7 @@ export class CommitGroup {
         continue
       }
       try {
+        await this.#check()
         await load.commit(final, anew)
         resolve()
       } catch (error) {

@@ -1,6 +1,6 @@
-import type { CursorRange } from '../../model/cursorRange.js'
+import type { CursorRange } from '../../model/cursors/cursorRange.js'
 import type { CursorState } from '../../model/pipelineState.js'
-import { isBeyond } from '../run/incremental/incremental.js'
+import { isBeyond } from '../run/incremental/cursorValue.js'
 import { joinedEnds } from '../run/incremental/listParts.js'
 import type { Cut } from '../run/incremental/partitions.js'
 import { compareValues, doOverlap } from './ranges.js'

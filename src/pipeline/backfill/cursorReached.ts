@@ -1,7 +1,7 @@
 import { keepNumberLiterals } from '../../json/value.js'
 import type { CursorState } from '../../model/pipelineState.js'
 import type { IncrementalHint } from '../../model/source.js'
-import { isBeyond } from '../run/incremental/incremental.js'
+import { isBeyond } from '../run/incremental/cursorValue.js'
 import { newestOf, type ReadRange } from './coveredRanges.js'
 import { compareValues, reachFrom } from './ranges.js'
 

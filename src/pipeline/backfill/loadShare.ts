@@ -1,4 +1,4 @@
-import type { CursorRange } from '../../model/cursorRange.js'
+import type { CursorRange } from '../../model/cursors/cursorRange.js'
 import type { Connection } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import { warningOf } from '../run/closing.js'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
+import { SharedJournals } from '../../journal/sharedJournals.js'
 import { stringifyJson } from '../../json/write.js'
-import { type CursorRange, rangeText, type WindowAttempt } from '../../model/cursorRange.js'
+import { type CursorRange, rangeText, type WindowAttempt } from '../../model/cursors/cursorRange.js'
 import { AbortError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
@@ -17,7 +17,7 @@ import type { ReadRange } from './coveredRanges.js'
 import { cursorReached } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowCut } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
-import type { Claim, WindowClaims } from './windowClaims.js'
+import type { WindowClaim, WindowClaims } from './windowClaims.js'
 import { isOfAll, isTooMuch, MOST_IN_A_ROW } from './windowFailures.js'
 import { WindowQueue } from './windowQueue.js'
 
@@ -98,10 +98,10 @@ export interface Backfilling {
 }
 
 /** `signal`: ends all windows. `failing`: ends them for a reason that holds for all. `group`: where commits are shared. */
-type Reading = Backfilling & {
+type LoadingWindows = Backfilling & {
   readonly signal: AbortSignal
   readonly failing: AbortController
-  readonly group: CommitGroup | undefined
+  readonly group: { readonly commits: CommitGroup; readonly journals: SharedJournals } | undefined
 }
 
 export interface LoadedWindows {
@@ -134,34 +134,45 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
     areSmall: false,
     areGrouped: false,
   }
-  // Others may be at work in this folder.
-  if (!isShared(options)) await forgetJournals(backfilling)
   // What fails for all ends the windows beside it too.
   const failing = new AbortController()
   const signal = options.signal === undefined ? failing.signal : AbortSignal.any([options.signal, failing.signal])
-  const reading: Reading = { ...backfilling, signal, failing, group: groupOf(backfilling) }
-  await Promise.all(
-    Array.from({ length: options.parallel ?? 1 }, () =>
-      readWindows(reading, progress).catch((error: unknown) => failing.abort(error)),
-    ),
-  )
-  await committed(reading, progress)
-  await Promise.all(progress.ends)
+  const reading: LoadingWindows = { ...backfilling, signal, failing, group: await groupOf(backfilling) }
+  try {
+    await Promise.all(
+      Array.from({ length: options.parallel ?? 1 }, () =>
+        readWindows(reading, progress).catch((error: unknown) => failing.abort(error)),
+      ),
+    )
+    await committed(reading, progress)
+    await Promise.all(progress.ends)
+  } finally {
+    await reading.group?.journals.close().catch(() => {})
+  }
   if (failing.signal.aborted) throw failing.signal.reason
   const { loads, failures } = progress
   return { loads, failures: failures.map(({ failure }) => failure), untried: queue.length, cause: failures[0]?.error }
 }
 
-/** Windows that other processes load beside these are committed one by one: each has a claim or a job of its own. */
-function groupOf({ setup, options, session }: Backfilling): CommitGroup | undefined {
-  return isShared(options) ? undefined : CommitGroup.of(session.connection, setup.clock)
+/**
+ * Windows that other processes load beside these are committed one by one: each has a claim or a job of its own. Removes
+ * journals of windows that were loaded, or are no longer cut like this. A killed backfill leaves them behind.
+ */
+async function groupOf({ setup, plan, windows, options, session }: Backfilling): Promise<LoadingWindows['group']> {
+  // Others may be at work in this folder.
+  if (isShared(options)) return undefined
+  const wanted = new Set(windows.map(window => partOf(plan.resource.name, window)))
+  const place = { files: setup.files, folder: windowsFolder(setup), now: setup.clock.now }
+  const journals = await SharedJournals.open(place, part => wanted.has(part))
+  const commits = CommitGroup.of(session.connection, setup.clock, async () => session.lock?.check())
+  return commits === undefined ? undefined : { commits, journals }
 }
 
 /**
  * Loads one window after the other, until none is left or one fails for a reason that holds for all. Reads the next one
  * while others wait for their commit.
  */
-async function readWindows(reading: Reading, progress: Progress): Promise<void> {
+async function readWindows(reading: LoadingWindows, progress: Progress): Promise<void> {
   const { queue } = progress
   const { failing } = reading
   while (!failing.signal.aborted && progress.inARow.length < MOST_IN_A_ROW) {
@@ -195,17 +206,17 @@ async function readWindows(reading: Reading, progress: Progress): Promise<void> 
 const MOST_UNCOMMITTED = 128
 
 /** Commits what is read. Resolves when it is committed or has failed. */
-async function committed({ group }: Reading, { uncommitted }: Progress): Promise<void> {
-  await group?.flush()
+async function committed({ group }: LoadingWindows, { uncommitted }: Progress): Promise<void> {
+  await group?.commits.flush()
   await Promise.allSettled(uncommitted)
 }
 
 /** Loads one window. Rejects if it fails for a reason that holds for all. `onRead`: it waits for its commit. */
 async function readWindow(
-  reading: Reading,
+  reading: LoadingWindows,
   progress: Progress,
   range: CursorRange,
-  claim: Claim | undefined,
+  claim: WindowClaim | undefined,
   onRead: () => void,
 ): Promise<void> {
   const { plan, options, failing } = reading
@@ -257,7 +268,7 @@ async function claimed(
   { setup, plan, claims, session }: Backfilling,
   queue: WindowQueue,
   range: CursorRange,
-): Promise<Claim | undefined | 'refused'> {
+): Promise<WindowClaim | undefined | 'refused'> {
   if (claims === undefined) return undefined
   const claim = await claims.take(range)
   if (claim === undefined) return 'refused'
@@ -303,7 +314,7 @@ const SMALL = { rows: 20_000, durationMs: 1_000 }
 
 /** Loads one window. Adds to `setAside` what is only said if the window counts as failed. `onRead`: it waits for its commit. */
 async function loaded(
-  reading: Reading,
+  reading: LoadingWindows,
   progress: Progress,
   range: CursorRange,
   setAside: RunEvent[],
@@ -316,7 +327,7 @@ async function loaded(
   const { concurrency, parallel = 1, onEvent: emit = () => {} } = options
   // DuckDB compresses rows of a large window while it is read, if it is alone.
   const part = partOf(name, range)
-  const isGrouped = group !== undefined && (progress.areSmall || (await hasPages(setup, part)))
+  const isGrouped = group !== undefined && (progress.areSmall || group.journals.has(part))
   const isAlone = parallel === 1 && !isShared(options) && !isGrouped
   if (isAlone) {
     await committed(reading, progress)
@@ -342,11 +353,14 @@ async function loaded(
     },
     ...(!isAlone &&
       group !== undefined && {
-        async commit(staged) {
-          const committing = group.commit(staged)
-          progress.areSmall = isSmall(staged.rows, clock.now() - beganMs)
-          isRead()
-          await committing
+        together: {
+          journals: group.journals,
+          async commit(staged) {
+            const committing = group.commits.commit(staged)
+            progress.areSmall = isSmall(staged.rows, clock.now() - beganMs)
+            isRead()
+            await committing
+          },
         },
       }),
   }
@@ -406,14 +420,6 @@ async function lookAnew({ setup, session: { connection, ledger } }: Backfilling)
   if (state !== undefined) await ledger.look(connection, state)
 }
 
-/** Whether a backfill that ended within the window has left pages of it. */
-async function hasPages(setup: PipelineSetup, part: string): Promise<boolean> {
-  return await setup.files.list(join(windowsFolder(setup), part)).then(
-    () => true,
-    () => false,
-  )
-}
-
 function isSmall(rows: number, durationMs: number): boolean {
   return rows < SMALL.rows && durationMs < SMALL.durationMs
 }
@@ -467,16 +473,6 @@ function loadOf({ loadId = '', receipts, rows }: LoadResult, resource: string, r
     requests: receipt?.requests ?? 0,
     records: (receipt?.records ?? 0) - (receipt?.filtered ?? 0),
     rows,
-  }
-}
-
-/** Removes journals of windows that were loaded, or are no longer cut like this. A killed backfill leaves them behind. */
-async function forgetJournals({ setup, plan, windows }: Backfilling): Promise<void> {
-  const folder = windowsFolder(setup)
-  const wanted = windows.map(window => partOf(plan.resource.name, window))
-  for (const part of await setup.files.list(folder).catch(() => [])) {
-    // What stays does no harm.
-    if (!wanted.includes(part)) await setup.files.remove(join(folder, part)).catch(() => {})
   }
 }
 

@@ -1,7 +1,7 @@
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import { type CursorRange, cursorText } from '../../model/cursors/cursorRange.js'
 import { parseInstant } from '../../model/cursors/instant.js'
 import { ConfigError } from '../../model/errors.js'
 import { durationMs } from '../../model/expectations.js'

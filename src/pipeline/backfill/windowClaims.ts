@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { stringifyJson } from '../../json/write.js'
-import type { CursorRange, WindowAttempt, WindowsOf } from '../../model/cursorRange.js'
+import type { CursorRange, WindowAttempt, WindowsOf } from '../../model/cursors/cursorRange.js'
 import type { WindowAttempts } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import type { Clock } from '../../model/source.js'
@@ -32,7 +32,7 @@ interface Claimant {
 }
 
 /** A window that this process loads. */
-export interface Claim {
+export interface WindowClaim {
   /** Ends the heartbeat. The claim itself goes with the next one, or with `close`: one transaction less. */
   release(): Promise<void>
 }
@@ -92,7 +92,7 @@ export class WindowClaims {
   }
 
   /** Undefined if another process loads the window, or a part of it. Rejects as `free` does. */
-  async take(window: CursorRange): Promise<Claim | undefined> {
+  async take(window: CursorRange): Promise<WindowClaim | undefined> {
     const { attempts, of, cut, clock } = this.#options
     const key = keyOf({ start: window.start, end: window.end, state: 'claimed', reason: this.#owner })
     const claim = { start: window.start, end: window.end, state: 'claimed', tries: 0, reason: this.#owner } as const

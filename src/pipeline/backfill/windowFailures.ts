@@ -1,4 +1,4 @@
-import { rangeText } from '../../model/cursorRange.js'
+import { rangeText } from '../../model/cursors/cursorRange.js'
 import {
   ConfigError,
   DataError,

@@ -1,4 +1,4 @@
-import type { CursorRange } from '../../model/cursorRange.js'
+import type { CursorRange } from '../../model/cursors/cursorRange.js'
 import type { BackfillPlan } from './planBackfill.js'
 import { halves, spanOf } from './ranges.js'
 

@@ -1,11 +1,11 @@
 import { elements, valueAt } from '../../json/bytes.js'
-import type { JsonObject, JsonValue } from '../../json/value.js'
+import { isJsonObject, type JsonValue } from '../../json/value.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { Page, Resource } from '../../model/source.js'
-import { mixedNumbers } from '../../schema/mixedNumbers.js'
-import { openWindow } from '../run/incremental/incremental.js'
-import { planResources } from '../run/planResources.js'
+import { type MixedColumn, mixedNumbers } from '../../schema/mixedNumbers.js'
+import { openWindow } from '../run/incremental/cursorValue.js'
+import { planResources } from '../run/plan/planResources.js'
 import { located, runSteps } from '../run/steps.js'
 import type { PipelineSetup } from '../setup.js'
 
@@ -29,8 +29,8 @@ export interface CheckedResource {
   readonly sample: JsonValue | undefined
   /** What Sluice guessed: paginator, selector. */
   readonly guesses: readonly string[]
-  /** Keys without a declared type that have whole numbers and fractions: the fractions would get a column of their own. */
-  readonly mixedNumbers: readonly string[]
+  /** Columns without a declared type that have whole numbers and fractions: the fractions would get a column of their own. */
+  readonly mixedNumbers: readonly MixedColumn[]
 }
 
 /**
@@ -54,9 +54,9 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
           resource: resource.name,
           records: page?.count ?? 0,
           announced: page?.announced,
-          keys: sample !== undefined && isObject(sample) ? Object.keys(sample) : [],
+          keys: sample !== undefined && isJsonObject(sample) ? Object.keys(sample) : [],
           sample,
-          mixedNumbers: mixedNumbers(records.filter(isObject)).filter(key => !isTyped(resource, key)),
+          mixedNumbers: mixedNumbers(records.filter(isJsonObject), resource.hints),
         }
       })
       resources.push({ ...checked, guesses })
@@ -112,14 +112,6 @@ function recordsOf(resource: Resource, page: Page): readonly JsonValue[] {
 
 /** More say little more. */
 const MOST_RECORDS = 1_000
-
-function isObject(value: JsonValue): value is JsonObject {
-  return value !== null && typeof value === 'object' && !Array.isArray(value)
-}
-
-function isTyped({ hints }: Resource, key: string): boolean {
-  return hints.columns?.some(({ name, data_type }) => name === key && data_type !== undefined) === true
-}
 
 const forgetful: ResponseJournal = {
   lookup: async () => undefined,

@@ -12,7 +12,6 @@ import type {
   SqlQuery,
 } from '../../model/destination.js'
 import { ConfigError, DestinationError, QueryError, stoppedBy } from '../../model/errors.js'
-import { didYouMean } from '../../model/nearMiss.js'
 import {
   abortSignal,
   checkOptions,
@@ -28,6 +27,7 @@ import {
 } from '../../model/optionKinds.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js'
+import { didYouMean } from '../../model/texts/nearMiss.js'
 import { shownResult } from '../../model/userFunction.js'
 import { isSystemTable } from '../../schema/export/exportedTables.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
@@ -516,7 +516,10 @@ const READERS: Readonly<Record<DataType, (value: Present) => RowValue>> = {
   time: text,
   bigint: value => (typeof value === 'number' || typeof value === 'string' ? BigInt(value) : value),
   double: value => (typeof value === 'bigint' || typeof value === 'string' ? Number(value) : value),
-  bool: value => (typeof value === 'string' ? value === 'true' : typeof value === 'boolean' ? value : Boolean(value)),
+  bool: value => {
+    if (typeof value === 'string') return value === 'true'
+    return typeof value === 'boolean' ? value : Boolean(value)
+  },
   timestamp: value => (typeof value === 'string' ? new Date(value) : value),
   json: value => (typeof value === 'string' ? parseJson(value) : (value as RowValue)),
   binary: value => value,

@@ -4,9 +4,9 @@ import type { Expectations } from '../../model/expectations.js'
 import { cursorState } from '../../model/pipelineState.js'
 import { scrubbedFailure } from '../../model/secrets/scrubber.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
-import { stateAfterSettling, stateOf } from '../run/goneTables.js'
+import { stateAfterSettling, stateOf } from '../run/gone/goneTables.js'
 import { freezeWindows } from '../run/incremental/frozenWindows.js'
-import { flattenPlan, planResources, withTableDispositions } from '../run/planResources.js'
+import { flattenPlan, planResources, withTableDispositions } from '../run/plan/planResources.js'
 import { namingOf } from '../run/prepare.js'
 import type { PipelineSetup } from '../setup.js'
 import { isThere, storedSchema } from './dataset.js'
@@ -75,6 +75,11 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
   const resources = flattenPlan(roots).map(({ resource, loaded, disposition }): PlannedList => {
     const { name, path, parent, hints, incremental } = resource
     const frozen = windows.byResource.get(name)
+    const hasMoved =
+      frozen?.stored !== undefined &&
+      incremental !== undefined &&
+      cursorState(state, source.name, name, incremental.cursorPath)?.last_value != null
+    const unmoved = frozen?.window.startValue == null ? 'nothing' : 'initial_value'
     return {
       resource: name,
       path,
@@ -90,13 +95,7 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
               cursorPath: incremental.cursorPath,
               startValue: frozen.window.startValue,
               endValue: frozen.window.endValue,
-              because:
-                frozen.stored !== undefined &&
-                cursorState(state, source.name, name, incremental.cursorPath)?.last_value != null
-                  ? 'state'
-                  : frozen.window.startValue === undefined || frozen.window.startValue === null
-                    ? 'nothing'
-                    : 'initial_value',
+              because: hasMoved ? 'state' : unmoved,
               ...(frozen.byParent === undefined ? {} : { parents: Object.keys(frozen.byParent).length }),
             },
       expect: resource.expect,

@@ -9,8 +9,8 @@ import { type Naming, type NamingName, naming as namingConvention } from '../../
 import type { ReadonlySchema, Schema } from '../../schema/schemaTypes.js'
 import { bumpVersion, cloneSchema, ensureStateTable } from '../../schema/stored/document.js'
 import { closingConnection } from '../run/closing.js'
+import { type LosingPipeline, lossesOf } from '../run/plan/sharedTables.js'
 import { tablesOfResources } from '../run/prepare.js'
-import { type LosingPipeline, lossesOf } from '../run/sharedTables.js'
 import { type PipelineSetup, pipelineFolder } from '../setup.js'
 import { isThere, storedSchema } from './dataset.js'
 

@@ -41,7 +41,7 @@ const MOST_CHARACTERS = 300
 /** Objects that are looked into in one answer. */
 const MOST_OBJECTS = 2_000_000
 
-interface Found {
+interface TracedRecord {
   readonly span: Span
   readonly path: string
   readonly values: ReadonlyMap<string, Located>
@@ -141,8 +141,8 @@ function recordsOf(
   { table, row }: RowLine,
   keys: readonly string[],
   names: KeyNames,
-): readonly { readonly found: Found; readonly score: number }[] {
-  const records: { found: Found; score: number }[] = []
+): readonly { readonly found: TracedRecord; readonly score: number }[] {
+  const records: { found: TracedRecord; score: number }[] = []
   const open: Located[] = [{ span: document.root, path }]
   let looked = 0
   for (let next = open.pop(); next !== undefined && looked < MOST_OBJECTS; next = open.pop()) {
@@ -162,7 +162,7 @@ function recordsOf(
 
 function agreement(
   document: JsonDocument,
-  { values }: Found,
+  { values }: TracedRecord,
   table: ReadonlyTable,
   row: RowLine['row'],
   keys: readonly string[],
@@ -189,7 +189,7 @@ function flattened(
   row: RowLine['row'],
   names: KeyNames,
   tablePath: string,
-): Found {
+): TracedRecord {
   const { naming } = names
   const values = new Map<string, Located>()
   const lists = new Map<string, NestedList[]>()
@@ -224,10 +224,10 @@ function filledColumn(name: string, row: RowLine['row'], { naming }: KeyNames): 
 /** From the record of a root row to the element that became the nested row. */
 function descended(
   document: JsonDocument,
-  root: Found,
+  root: TracedRecord,
   nested: readonly RowLine[],
   names: KeyNames,
-): Found | undefined {
+): TracedRecord | undefined {
   let found = root
   for (const line of nested) {
     const lists = found.lists.get(line.table.name) ?? []
@@ -247,7 +247,7 @@ function elementRow(
   { table, row }: RowLine,
   names: KeyNames,
   tablePath: string,
-): Found {
+): TracedRecord {
   const kind = document.kind(element.span)
   if (kind === 'object') return flattened(document, element, table, row, names, tablePath)
   const { naming } = names
@@ -262,7 +262,7 @@ function elementRow(
 
 function placed(
   document: JsonDocument,
-  found: Found,
+  found: TracedRecord,
   { table, row }: RowLine,
   offset: number,
   { naming: { separator } }: KeyNames,

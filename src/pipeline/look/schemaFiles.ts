@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
+import { replaceFile } from '../../journal/wholeFile.js'
 import { isJsonObject, withoutMember } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
 import type { TableHints } from '../../model/source.js'
@@ -9,21 +9,6 @@ import { exportSchema, importSchemaYaml } from '../../schema/export/export.js'
 import { type LockedTables, readLockText } from '../../schema/export/schemaLock.js'
 import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schemaTypes.js'
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
-
-/**
- * Writes to a temporary file beside it, then renames. Nobody reads half a file. Replaces an existing file. Of several that
- * write one file at once, the last one stays.
- */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`
-  try {
-    await writeFile(partial, text, { flag: 'wx' })
-    await rename(partial, path)
-  } catch (error) {
-    await rm(partial, { force: true }).catch(() => undefined)
-    throw error
-  }
-}
 
 /**
  * Where a run reads the schema before it starts and writes it afterwards. `import` and `export` are folders, or files

@@ -1,5 +1,5 @@
-import type { CursorRange } from '../../model/cursorRange.js'
-import { rangeText } from '../../model/cursorRange.js'
+import type { CursorRange } from '../../model/cursors/cursorRange.js'
+import { rangeText } from '../../model/cursors/cursorRange.js'
 import type { CommitPlan, Committed, CommittedView } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { LoadIds } from '../../model/loadId.js'
@@ -10,15 +10,15 @@ import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { rebaseSchema } from '../../schema/stored/rebase.js'
 import { storedSchema } from '../look/dataset.js'
 import type { PipelineSetup } from '../setup.js'
-import { lossesByMaking } from './goneTables.js'
+import type { OpenLoadInput, StateOn } from './concludeLoad.js'
+import { lossesByMaking } from './gone/goneTables.js'
 import { movedBeside } from './incremental/listParts.js'
 import type { Ledger } from './incremental/windowLedger.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
-import type { OpenLoadInput, StateOn } from './load.js'
+import { clearedBy, type LosingPipeline, type Losses, lossesOf } from './plan/sharedTables.js'
 import { withSchemaName } from './prepare.js'
-import { clearedBy, type LosingPipeline, type Losses, lossesOf } from './sharedTables.js'
 
-/** Another load gave a column another type. The rows have to be made again, from the pages in the journal. */
+/** The load does not fit what others have committed. It has to be made again, from the pages in the journal. */
 export class OutdatedSchema extends DestinationError {}
 
 /** Another process took the id of this load. The window has to be read again, for a load with another id. */
@@ -58,8 +58,8 @@ export interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared' | 'wind
 /**
  * What to commit, made from what is committed now. Other pipelines may have committed since the load began, and windows
  * of this one: they share a schema if their sources have one name. Rejects with {@link OutdatedSchema} if the rows do
- * not fit what they have left, and with {@link LoadedMeanwhile} if the window is one of theirs. `before`: what the same
- * transaction commits ahead.
+ * not fit what they have left, or counted on a window that is not committed, and with {@link LoadedMeanwhile} if the
+ * window is one of theirs. `before`: what the same transaction commits ahead.
  */
 export async function commitAnew(
   making: Making,
@@ -72,6 +72,9 @@ export async function commitAnew(
   const committed = afterPlans(await now.committed(setup.name, setup.source.name), before)
   const { losing, otherStates, withoutOwn } = await lossesOf(now, clearedBy(setup, made.plan, readOn(making.windows)))
   onLosses(losing)
+  // The window that it counted on comes after it, or never.
+  if (window !== undefined && committed?.state === undefined && prepared.committed?.isAhead === true)
+    throw outdated('the state of the pipeline', setup)
   const changed = await lossesByMaking(setup, now, committed, made.plan, otherStates)
   const plan =
     losing.length + changed.length === 0
@@ -199,9 +202,10 @@ function schemaOn({ setup, prepared }: Making, { schema, tables }: CommitPlan, s
   const change = { before: storedSchema(prepared.committed), after: schema, written: new Set(written) }
   const rebased = rebaseSchema(change, stored)
   if ('schema' in rebased) return rebased.schema
-  throw new OutdatedSchema(
-    'destination_locked',
-    `Other loads have changed ${rebased.conflict} while this one was read, again and again; run again, with fewer loads at the same time`,
-    { destination: setup.destination.name, transient: true },
-  )
+  throw outdated(rebased.conflict, setup)
+}
+
+function outdated(what: string, { destination: { name } }: PipelineSetup): OutdatedSchema {
+  const message = `Other loads have changed ${what} while this one was read, again and again; run again, with fewer loads at the same time`
+  return new OutdatedSchema('destination_locked', message, { destination: name, transient: true })
 }

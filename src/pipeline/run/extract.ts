@@ -53,7 +53,7 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   setMaxListeners(0, signal)
   const memory = createRunMemory(PAGE_BYTES, () => slots.changed())
   const slots = createSlots(options.concurrency - 1, memory.hasRoom)
-  const reading: Reading = {
+  const reading: Extraction = {
     ...options,
     signal,
     slots,
@@ -63,14 +63,14 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
     fail: error => failing.abort(error),
   }
   try {
-    await slots.run(roots, async root => void (await readList(root, ROOT, reading)))
+    await slots.run(roots, async root => void (await readWithChildren(root, ROOT, reading)))
   } catch (error) {
     // Errors of the aborted requests are not the cause. The signal keeps the first reason.
     throw failing.signal.aborted ? failing.signal.reason : error
   }
 }
 
-interface Reading extends ExtractOptions {
+interface Extraction extends ExtractOptions {
   /** Aborts everything in flight, at every depth. */
   readonly fail: (error: unknown) => void
   /** For lists that are read beside others, at every depth. */
@@ -87,15 +87,15 @@ const PAGE_BYTES = 32 << 20
 /** For children, a page's records are also parsed into objects, which take about twice the bytes. */
 const PARENT_COST = 3
 
-/** The parent records of a list: one record, or several in one request. A root resource has neither. */
-type Asker = Pick<ExtractContext, 'parent' | 'parents'>
+/** The parent records that a list is asked for: one record, or several in one request. A root resource has neither. */
+type AskedFor = Pick<ExtractContext, 'parent' | 'parents'>
 
-const ROOT: Asker = {}
+const ROOT: AskedFor = {}
 
-/** Returns whether every record of the list, and of the lists below it, was read. */
-async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<boolean> {
+/** Reads a list, and the lists of the children of its records. Returns whether every record of all of them was read. */
+async function readWithChildren(run: ResourceRun, askedFor: AskedFor, options: Extraction): Promise<boolean> {
   const { resource, meter } = run
-  const list = listOf(run, asker)
+  const list = listOf(run, askedFor)
   const { cursor } = list
   if (!options.started.has(resource.name)) {
     options.started.add(resource.name)
@@ -107,7 +107,7 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
   }
   const account = meter.list()
   const memory = options.memory.list(run.notes)
-  const pages = resource.pages(contextOf(list, asker, options))
+  const pages = resource.pages(contextOf(list, askedFor, options))
   const offspring = new Offspring(run, options)
   let last: Page | undefined
   let ended = false
@@ -136,7 +136,7 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
       }
     }
     await offspring.readRest()
-    tellEnd(resource, asker, options)
+    tellEnd(resource, askedFor, options)
     isWhole &&= offspring.isWhole
     list.close(isWhole)
     return isWhole
@@ -158,12 +158,12 @@ interface ListRun extends ResourceRun {
 }
 
 /** The resource with the cursor of one of its lists. */
-function listOf(run: ResourceRun, asker: Asker): ListRun {
+function listOf(run: ResourceRun, askedFor: AskedFor): ListRun {
   const { cursor, changes } = run
-  const { parent } = asker
-  const parents = asker.parents ?? (parent === undefined ? [] : [parent])
+  const { parent } = askedFor
+  const parents = askedFor.parents ?? (parent === undefined ? [] : [parent])
   if (!(cursor instanceof ParentCursorTracker) || parent === undefined)
-    return { ...run, ordered: asker === ROOT, close: isWhole => isWhole && changes?.wasRead(parents) }
+    return { ...run, ordered: askedFor === ROOT, close: isWhole => isWhole && changes?.wasRead(parents) }
   const close = (isWhole: boolean): void => {
     if (isWhole) changes?.wasRead(parents)
     else cursor.wasCut(parent)
@@ -171,9 +171,9 @@ function listOf(run: ResourceRun, asker: Asker): ListRun {
   return { ...run, cursor: cursor.of(parent), ordered: true, close }
 }
 
-function tellEnd({ name }: Resource, asker: Asker, { parents, emit }: Reading): void {
+function tellEnd({ name }: Resource, askedFor: AskedFor, { parents, emit }: Extraction): void {
   const count = parents.get(name)
-  if (count !== undefined) count.read += asker.parents?.length ?? 1
+  if (count !== undefined) count.read += askedFor.parents?.length ?? 1
   emit({
     type: 'list_finished',
     resource: name,
@@ -181,11 +181,11 @@ function tellEnd({ name }: Resource, asker: Asker, { parents, emit }: Reading): 
   })
 }
 
-function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractContext {
+function contextOf(run: ResourceRun, askedFor: AskedFor, options: Extraction): ExtractContext {
   return {
     signal: options.signal,
     clock: options.clock,
-    ...asker,
+    ...askedFor,
     window: run.cursor?.window,
     part: run.part?.range,
     journal: options.journal,
@@ -243,19 +243,22 @@ async function writePage(run: ListRun, page: Page, account: ListMeter) {
   // A page whose records are all dropped leaves no trace in the schema, as with dlt. An empty answer does.
   const isUsedUp = page.count > 0 && records.length === '[]'.length
   run.expectations?.take(records)
-  if (!isUsedUp) await run.write?.(records)
+  if (!isUsedUp && run.write !== undefined) {
+    await run.write(records)
+    page.written?.(records)
+  }
   return { records, beyond: filtered?.beyond ?? false }
 }
 
 /** The lists of the children of one list. Records that do not fill a batch wait for those of the next page. */
 class Offspring {
   readonly #run: ResourceRun
-  readonly #options: Reading
+  readonly #options: Extraction
   readonly #waiting = new Map<ResourceRun, JsonObject[]>()
   /** Whether every record of the lists was read. */
   isWhole = true
 
-  constructor(run: ResourceRun, options: Reading) {
+  constructor(run: ResourceRun, options: Extraction) {
     this.#run = run
     this.#options = options
   }
@@ -264,16 +267,16 @@ class Offspring {
   async read(records: Uint8Array, page: Page): Promise<void> {
     const { children } = this.#run
     if (children.length === 0) return
-    const parents = this.#parents(records, page)
+    const all = this.#parents(records, page)
     const wanted = children.map(
       child =>
         [
           child,
-          parents.filter(parent => (child.partition?.has(parent) ?? true) && (child.changes?.wants(parent) ?? true)),
+          all.filter(parent => (child.partition?.has(parent) ?? true) && (child.changes?.wants(parent) ?? true)),
         ] as const,
     )
-    for (const [{ resource }, askers] of wanted) this.#know(resource.name, askers.length)
-    for (const [child, askers] of wanted) await this.#readLists(child, this.#askers(child, askers))
+    for (const [{ resource }, parents] of wanted) this.#know(resource.name, parents.length)
+    for (const [child, parents] of wanted) await this.#readLists(child, this.#listsFor(child, parents))
   }
 
   #know(child: string, records: number): void {
@@ -299,7 +302,8 @@ class Offspring {
     }
   }
 
-  #askers(child: ResourceRun, parents: readonly JsonObject[]): Asker[] {
+  /** The lists of a child to read now, each by the records that it is asked for. */
+  #listsFor(child: ResourceRun, parents: readonly JsonObject[]): AskedFor[] {
     const size = child.resource.batchSize
     if (size === undefined) return parents.map(parent => ({ parent }))
     const all = [...(this.#waiting.get(child) ?? []), ...parents]
@@ -310,9 +314,9 @@ class Offspring {
     return batches
   }
 
-  #readLists(child: ResourceRun, askers: readonly Asker[]): Promise<void> {
-    return this.#options.slots.run(askers, async asker => {
-      if (!(await readList(child, asker, this.#options))) this.isWhole = false
+  #readLists(child: ResourceRun, lists: readonly AskedFor[]): Promise<void> {
+    return this.#options.slots.run(lists, async askedFor => {
+      if (!(await readWithChildren(child, askedFor, this.#options))) this.isWhole = false
     })
   }
 }

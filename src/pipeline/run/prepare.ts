@@ -15,8 +15,8 @@ import { refuseUnknown, type TableUse } from '../../schema/stored/unknown.js'
 import { storedSchema } from '../look/dataset.js'
 import { importedAnew, importedOver, readImport, readLock } from '../look/schemaFiles.js'
 import type { PipelineSetup, Refresh, RunOptions } from '../setup.js'
-import { flattenPlan, type PlannedResource } from './planResources.js'
-import { refuseWithoutKeys, reportSharedTables } from './refusals.js'
+import { flattenPlan, type PlannedResource } from './plan/planResources.js'
+import { refuseWithoutKeys, reportSharedTables } from './plan/refusals.js'
 
 /** Schema and state at the start of a run: the committed ones, or new ones after a refresh. */
 export interface Prepared {
@@ -26,8 +26,8 @@ export interface Prepared {
   /** Gets the run's hints too, but no rows: dlt counts a version for each. */
   readonly declared: Schema
   readonly state: PipelineState
-  /** What is committed. */
-  readonly committed: Committed | undefined
+  /** What is committed, or will be by windows that wait for it. */
+  readonly committed: StartingPoint | undefined
   /** Hash of the committed schema. */
   readonly storedHash: string | undefined
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
@@ -38,7 +38,7 @@ export interface Prepared {
 }
 
 /** What a run begins with. */
-export interface Beginning extends Committed {
+export interface StartingPoint extends Committed {
   /** Some of it is still to be committed, so that the dataset does not show it. */
   readonly isAhead?: boolean | undefined
 }
@@ -50,7 +50,7 @@ export interface Beginning extends Committed {
 export async function prepareSchema(
   setup: PipelineSetup,
   connection: Connection,
-  committed: Beginning | undefined,
+  committed: StartingPoint | undefined,
   roots: readonly PlannedResource[],
   options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'>,
 ): Promise<Prepared> {

@@ -24,7 +24,7 @@ import {
   windowsDocument,
 } from './incremental/frozenWindows.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
-import { flattenPlan, type PlannedResource } from './planResources.js'
+import { flattenPlan, type PlannedResource } from './plan/planResources.js'
 
 /** Older journals are not resumed: their pages are out of date. */
 const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000
@@ -44,7 +44,7 @@ export interface Continuation {
 }
 
 /** A load that an earlier run committed, and what remains to do about it. */
-export interface Settled {
+export interface SettledLoad {
   readonly result: LoadResult
   /** Puts its journal away. */
   readonly forget: () => Promise<void>
@@ -55,7 +55,7 @@ export interface Settled {
  * the commit was lost. Returns the result of the load with the same plan as this run. This run is then the second
  * attempt at a load that is already committed.
  */
-export async function settleCommitted(now: Continuation): Promise<Settled | undefined> {
+export async function settleCommitted(now: Continuation): Promise<SettledLoad | undefined> {
   const { setup, connection, options } = now
   const keep = { keep: options.keepJournal ?? false }
   await removeStubs(setup.files, now.folder)
@@ -87,9 +87,14 @@ export async function settleCommitted(now: Continuation): Promise<Settled | unde
   }
 }
 
+/** Whether no earlier attempt at the window can have left anything. */
+export function isFresh(window: WindowToLoad | undefined): boolean {
+  return window?.part !== undefined && window.together?.journals.has(window.part) === false
+}
+
 /** The journal of the interrupted load with the same plan, or a new one. Other journals are set aside. */
 export async function takeUpJournal(now: Continuation, windows: FrozenWindows, last: string | undefined) {
-  const { setup, folder, emit } = now
+  const { setup, folder, emit, window } = now
   const fingerprint = JSON.stringify([
     setup.source.fingerprint,
     setup.datasetName,
@@ -97,11 +102,12 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
     windows.fingerprint,
     now.options.refresh ?? null,
   ])
+  const unfinishedOnes = isFresh(window) ? [] : await unfinishedLoads(setup.files, folder)
   let newest = last
   let resumable: string | undefined
-  for (const unfinished of await unfinishedLoads(setup.files, folder)) {
+  for (const unfinished of unfinishedOnes) {
     if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
-    const refusal = refusalToResume(unfinished, fingerprint, now)
+    const refusal = refusalToResume(unfinished, fingerprint, now, last)
     if (refusal === undefined) resumable = unfinished.loadId
     else if (unfinished.isEmpty) await putAway(setup.files, unfinished.path)
     else {
@@ -113,9 +119,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       })
     }
   }
-  return await openJournal({
-    files: setup.files,
-    dir: folder,
+  const begun = {
     loadId: resumable ?? now.ids?.next(newest) ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
     fingerprint,
     meta: {
@@ -128,16 +132,56 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       ...partitionsDocument(windows),
     },
     scrubber: setup.scrubber,
+  }
+  const { part, together } = window ?? {}
+  if (part !== undefined && together !== undefined && isFresh(window))
+    return await together.journals.begin({ ...begun, part })
+  return await openJournal({
+    ...begun,
+    files: setup.files,
+    dir: folder,
     now: setup.clock.now,
     // A window that waits for others is quickly read.
-    durability: now.window?.commit === undefined ? 'process' : 'kill',
+    durability: together === undefined ? 'process' : 'kill',
   })
 }
 
-function refusalToResume(unfinished: UnfinishedLoad, fingerprint: string, now: Continuation): string | undefined {
+function refusalToResume(
+  unfinished: UnfinishedLoad,
+  fingerprint: string,
+  now: Continuation,
+  last: string | undefined,
+): string | undefined {
   if (now.options.resume === false) return 'this run was told not to resume'
-  if (unfinished.fingerprint !== fingerprint) return 'the document, its window or its destination changed'
+  // The state of the greatest id counts. The commit of a window beside others sees to that itself.
+  const isAlone = now.window !== undefined && now.window.part === undefined
+  if (isAlone && Number(unfinished.loadId) < Number(last ?? 0)) return 'other windows were committed since'
+  if (unfinished.fingerprint !== fingerprint) return whatChanged(unfinished.fingerprint, fingerprint)
   return isOld(unfinished, now.setup.clock.now()) ? 'it is more than 24 hours old' : undefined
+}
+
+/** What makes pages of an earlier run unfit for this one, by the entries of its fingerprint. */
+const CHANGES = [
+  'the document changed',
+  'the dataset is another one',
+  'the destination is another one',
+  'its cursors, or the range that it loads, changed',
+  'one of the two runs is a refresh (--full-refresh), and the other is not',
+] as const
+
+function whatChanged(before: string, now: string): string {
+  const [earlier, asked] = [fingerprintEntries(before), fingerprintEntries(now)]
+  return CHANGES.find((_, at) => JSON.stringify(earlier[at]) !== JSON.stringify(asked[at])) ?? CHANGES[0]
+}
+
+/** None, of an earlier version. */
+function fingerprintEntries(text: string): readonly unknown[] {
+  try {
+    const entries: unknown = JSON.parse(text)
+    return Array.isArray(entries) ? entries : []
+  } catch {
+    return []
+  }
 }
 
 function isOld({ meta }: UnfinishedLoad, nowMs: number): boolean {

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
 import type { Journal, PipelineLock } from '../../journal/journal.js'
-import type { CommitAnew, CommitNotes, Connection } from '../../model/destination.js'
+import type { CommitAnew, CommitNotes, CommitPlan, Connection, Load } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
 import type { LoadIds } from '../../model/loadId.js'
 import type { PipelineState } from '../../model/pipelineState.js'
@@ -12,8 +12,8 @@ import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { schemaText } from '../../schema/stored/document.js'
 import { storedSchema } from '../look/dataset.js'
-import { noteLook } from '../look/lastLook.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
+import { failedRun, noteRun, unchangedRun } from '../look/uncommittedRuns.js'
 import {
   dispositionOf,
   type LoadResult,
@@ -24,17 +24,18 @@ import {
 } from '../setup.js'
 import { closingConnection, closingSource, failingAloud, underLock, warningOf } from './closing.js'
 import { commitAnew, LoadedMeanwhile, type MadePlan, type Making, OutdatedSchema, TakenLoadId } from './commitAnew.js'
+import type { OpenLoadInput, StateOn } from './concludeLoad.js'
 import { extract } from './extract.js'
-import { settleGone } from './goneTables.js'
+import { settleGone } from './gone/goneTables.js'
+import { emptiedTables, nestedRowsGone } from './gone/rowsGone.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
 import { type ReadWindow, type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
-import { type OpenLoadInput, openLoad } from './load.js'
-import { nestedRowsGone } from './nestedRowsGone.js'
-import { flattenPlan, planResources, withTableDispositions } from './planResources.js'
-import { type Beginning, namingOf, type Prepared, prepareSchema, tablesOfResources } from './prepare.js'
-import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
-import { keptText, type LosingPipeline, lossText } from './sharedTables.js'
+import { type OpenLoad, openLoad } from './load.js'
+import { flattenPlan, planResources, withTableDispositions } from './plan/planResources.js'
+import { keptText, type LosingPipeline, lossText } from './plan/sharedTables.js'
+import { namingOf, type Prepared, prepareSchema, type StartingPoint, tablesOfResources } from './prepare.js'
+import { isFresh, keepPages, settleCommitted, takeUpJournal } from './resume.js'
 
 const DEFAULT_CONCURRENCY = 16
 
@@ -56,8 +57,10 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   return await underLock(setup, options, lock =>
     failingAloud(options, async () => {
       const run = { setup, folder: pipelineFolder(setup), roots, options, emit, lock }
-      const result = await forgotten(run, await closingSource(setup, emit, () => connected(run)))
-      if (result.loadId === undefined) await noted(run, result)
+      const result = await notingFailure(run, async () =>
+        forgotten(run, await closingSource(setup, emit, () => connected(run))),
+      )
+      if (result.loadId === undefined) await notingUnchanged(run, result)
       return result
     }),
   )
@@ -72,7 +75,7 @@ export interface WindowSession {
   readonly written: WrittenSchema
   readonly ledger: WindowLedger
   /** What windows that wait for their commit will have left. Undefined: what is committed has to be read. */
-  ahead?: Beginning | undefined
+  ahead?: StartingPoint | undefined
 }
 
 /** How often the rows of a load are made again because others have changed its tables. */
@@ -99,7 +102,8 @@ export async function runWindow(
     }
     const { lock } = session
     const result = lock === undefined ? await underLock(setup, options, load, folder) : await load(lock)
-    if (folder !== whole) await setup.files.remove(folder).catch(() => {})
+    if (window.part !== undefined)
+      await (window.together?.journals.forget(window.part) ?? setup.files.remove(folder)).catch(() => {})
     return result
   })
 }
@@ -133,10 +137,20 @@ async function forgotten({ emit }: Pick<Run, 'emit'>, { result, forget }: Finish
 }
 
 /** Without a load, only the working folder can tell that there was a run. */
-async function noted({ setup, emit }: Pick<Run, 'setup' | 'emit'>, { receipts }: LoadResult): Promise<void> {
-  const verdicts = Object.fromEntries(receipts.map(({ resource, verdict }) => [resource, verdict]))
-  const look = { at: new Date(setup.clock.now()), verdicts }
-  await warningOf(emit, 'that it found nothing new could not be noted', () => noteLook(setup, look))
+async function notingUnchanged({ setup, emit }: Run, { receipts }: LoadResult): Promise<void> {
+  const note = unchangedRun(receipts, new Date(setup.clock.now()))
+  await warningOf(emit, 'that it found nothing new could not be noted', () => noteRun(setup, note))
+}
+
+/** The failure is what matters: a working folder that cannot be written to is told of by the run itself. */
+async function notingFailure<T>({ setup, options }: Run, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const isStopped = options.signal?.aborted === true
+    await noteRun(setup, failedRun(error, isStopped, new Date(setup.clock.now()))).catch(() => {})
+    throw error
+  }
 }
 
 interface Run
@@ -153,7 +167,7 @@ interface Finished {
 async function runConnected(begun: Run & { readonly connection: Connection }): Promise<Finished> {
   const { setup, options, connection } = begun
   const { committed, isChanged } = await standingOf(begun)
-  const settled = await settleCommitted(begun)
+  const settled = isFresh(begun.window) ? undefined : await settleCommitted(begun)
   if (settled !== undefined && !isChanged) return settled
   // Rows of that load are gone.
   await settled?.forget()
@@ -185,7 +199,7 @@ async function standingOf({
   options: { refresh },
   emit,
 }: Run & { readonly connection: Connection }): Promise<{
-  readonly committed: Beginning | undefined
+  readonly committed: StartingPoint | undefined
   readonly isChanged: boolean
 }> {
   if (session?.ahead !== undefined) return { committed: session.ahead, isChanged: false }
@@ -233,93 +247,26 @@ const LONGEST_SHOWN_SQL = 1000
 
 /** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */
 export async function readAndCommit(running: Running): Promise<LoadResult> {
-  const { setup, options, connection, journal } = running
+  const { setup, connection, journal } = running
   const { loadId } = journal
-  const onStatement = (sql: string): void => {
-    running.emit({
-      type: 'statement',
-      sql: sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql,
-    })
-  }
+  const onStatement = (sql: string): void => running.emit({ type: 'statement', sql: shownStatement(sql) })
   const load = await connection.begin({ loadId, pipeline: setup.name, part: running.window?.part }, onStatement)
   try {
     const opened = openLoad({ ...running, load, loadId, earlierRuns: journal.resumedRuns })
-    opened.emit({
-      type: 'run_started',
-      pipeline: setup.name,
-      dataset: connection.dataset,
-      destination: setup.destination.name,
-      loadId,
-      resumedPages: journal.resumedPages,
-    })
-    await extract(opened.resources, {
-      signal: options.signal ?? new AbortController().signal,
-      clock: setup.clock,
-      journal,
-      emit: opened.emit,
-      maxPages: options.maxPages,
-      concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
-    })
-    const { receipts, rows, plan, stateOn } = await opened.finish()
-    let notes: CommitNotes = {}
-    let final = plan
+    await readPages(running, opened)
+    const { plan, ...read } = await opened.finish()
     if (plan === undefined) {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
-    } else {
-      await journal.sync()
-      await running.lock.check()
-      opened.emit({ type: 'committing', loadId, rows: sumOf(rows) })
-      const startedMs = setup.clock.now()
-      let losing: readonly LosingPipeline[] = []
-      const onLosses = (found: typeof losing): void => {
-        losing = found
-      }
-      const anew = anewFor({ ...running, onLosses }, { loadId, plan, stateOn })
-      const again: CommitAnew = async (now, before) => (final = await anew(now, before))
-      if (running.window?.commit === undefined) await load.commit(plan, again)
-      else
-        await commitWithOthers(running, running.window.commit, {
-          loadId,
-          load,
-          final: plan,
-          anew: again,
-          rows: sumOf(rows),
-        })
-      const { emit } = opened
-      notes = load.notes?.() ?? {}
-      const { headStartLost } = notes
-      emit({
-        type: 'committed',
-        loadId,
-        durationMs: setup.clock.now() - startedMs,
-        ...(headStartLost === undefined ? {} : { headStartLost }),
-      })
-      const { resource: moved, reasons = [] } = final?.receipts.find((one, place) => one !== plan.receipts[place]) ?? {}
-      if (moved !== undefined) {
-        const message = `${moved}: ${reasons.at(-1)}`
-        emit({ type: 'warning', code: 'list_changed', resource: moved, namesResource: true, message })
-      }
-      for (const one of losing) emit({ type: 'warning', code: 'shared_table', message: lossText(one) })
-      for (const [table, { keptForOthers }] of notes.changes ?? [])
-        if (keptForOthers !== undefined)
-          emit({ type: 'warning', code: 'shared_table', message: keptText(table, keptForOthers) })
-      const { schema } = final ?? plan
-      // Windows that are committed together share one count.
-      if (running.window === undefined && notes.changes !== undefined)
-        for (const one of nestedRowsGone({ source: setup.source, schema, rows, changes: notes.changes }))
-          emit({ type: 'warning', code: 'nested_rows_gone', namesResource: true, ...one })
-      tellChanges(running, schema, loadId, emit)
-      await keepSchema(running, schema, emit)
-      warnOfUnlocked(setup, running.prepared, schema, emit)
+      return { ...resultOf(running, read.rows), loadId: undefined, receipts: read.receipts }
     }
-    const { deleted, changes } = notes
-    const judged = final?.receipts ?? receipts
+    const committed = await commitRead(running, { ...read, plan, load, emit: opened.emit })
+    await tellCommitted(running, committed, opened.emit)
+    const { deleted, changes } = committed.notes
+    const { receipts } = committed.final
     return {
-      pipeline: setup.name,
-      dataset: connection.dataset,
-      loadId: plan === undefined ? undefined : loadId,
-      receipts: deleted === undefined || plan === undefined ? judged : withDeleted(judged, deleted, plan.schema),
-      rows: { ...noNestedRows(running), ...rows },
+      ...resultOf(running, read.rows),
+      loadId,
+      receipts: deleted === undefined ? receipts : withDeleted(receipts, deleted, plan.schema),
       ...(changes === undefined ? {} : { changes: Object.fromEntries(changes) }),
     }
   } catch (error) {
@@ -329,10 +276,115 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
   }
 }
 
+function shownStatement(sql: string): string {
+  return sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql
+}
+
+async function readPages({ setup, options, connection, journal }: Running, opened: OpenLoad): Promise<void> {
+  opened.emit({
+    type: 'run_started',
+    pipeline: setup.name,
+    dataset: connection.dataset,
+    destination: setup.destination.name,
+    loadId: journal.loadId,
+    resumedPages: journal.resumedPages,
+  })
+  await extract(opened.resources, {
+    signal: options.signal ?? new AbortController().signal,
+    clock: setup.clock,
+    journal,
+    emit: opened.emit,
+    maxPages: options.maxPages,
+    concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
+  })
+}
+
+function resultOf(running: Running, rows: Readonly<Record<string, number>>) {
+  const { setup, connection } = running
+  return { pipeline: setup.name, dataset: connection.dataset, rows: { ...noNestedRows(running), ...rows } }
+}
+
+/** What a load read, and how it is committed. */
+interface ReadLoad {
+  readonly plan: CommitPlan
+  readonly rows: Readonly<Record<string, number>>
+  readonly stateOn: StateOn
+  readonly load: Load
+  readonly emit: (event: RunEvent) => void
+}
+
+interface CommittedLoad {
+  readonly planned: CommitPlan
+  /** What was committed: the plan, or another one where others committed meanwhile. */
+  readonly final: CommitPlan
+  readonly rows: Readonly<Record<string, number>>
+  readonly notes: CommitNotes
+  /** Pipelines whose rows went with tables of this load. */
+  readonly losing: readonly LosingPipeline[]
+}
+
+async function commitRead(running: Running, { plan, rows, stateOn, load, emit }: ReadLoad): Promise<CommittedLoad> {
+  const { setup, journal, lock, window } = running
+  const { loadId } = journal
+  await journal.sync()
+  // Windows that are committed together have one lock, and look at it in their commit.
+  if (window?.together === undefined) await lock.check()
+  emit({ type: 'committing', loadId, rows: sumOf(rows) })
+  const startedMs = setup.clock.now()
+  let losing: readonly LosingPipeline[] = []
+  const onLosses = (found: typeof losing): void => {
+    losing = found
+  }
+  let final = plan
+  const made = anewFor({ ...running, onLosses }, { loadId, plan, stateOn })
+  const anew: CommitAnew = async (now, before) => (final = await made(now, before))
+  if (window?.together === undefined) await load.commit(plan, anew)
+  else await commitWithOthers(running, window.together, { loadId, load, final: plan, anew, rows: sumOf(rows) })
+  const notes = load.notes?.() ?? {}
+  const { headStartLost } = notes
+  emit({
+    type: 'committed',
+    loadId,
+    durationMs: setup.clock.now() - startedMs,
+    ...(headStartLost === undefined ? {} : { headStartLost }),
+  })
+  return { planned: plan, final, rows, notes, losing }
+}
+
+/** Says what the commit changed besides its rows, and writes the files of the schema. */
+async function tellCommitted(
+  running: Running,
+  { planned, final, rows, notes, losing }: CommittedLoad,
+  emit: (event: RunEvent) => void,
+): Promise<void> {
+  const { setup, journal } = running
+  const { schema } = final
+  const { resource, reasons = [] } = final.receipts.find((one, place) => one !== planned.receipts[place]) ?? {}
+  if (resource !== undefined) {
+    const message = `${resource}: ${reasons.at(-1)}`
+    emit({ type: 'warning', code: 'list_changed', resource, namesResource: true, message })
+  }
+  for (const one of losing) emit({ type: 'warning', code: 'shared_table', message: lossText(one) })
+  for (const [table, { keptForOthers }] of notes.changes ?? [])
+    if (keptForOthers !== undefined)
+      emit({ type: 'warning', code: 'shared_table', message: keptText(table, keptForOthers) })
+  // Windows that are committed together share one count.
+  if (running.window === undefined && notes.changes !== undefined) {
+    const committed = { source: setup.source, schema, rows, changes: notes.changes }
+    for (const one of nestedRowsGone(committed))
+      emit({ type: 'warning', code: 'nested_rows_gone', namesResource: true, ...one })
+    for (const one of emptiedTables(committed))
+      emit({ type: 'warning', code: 'table_emptied', namesResource: true, ...one })
+  }
+  tellChanges(running, schema, journal.loadId, emit)
+  await keepSchema(running, schema, emit)
+  warnOfUnlocked(setup, running.prepared, schema, emit)
+}
+
 /** The next window begins with what this one will have left. */
 async function commitWithOthers(
   { session, prepared }: Running,
-  commit: NonNullable<WindowToLoad['commit']>,
+  { commit }: NonNullable<WindowToLoad['together']>,
   read: ReadWindow,
 ): Promise<void> {
   const { final, loadId } = read

@@ -12,11 +12,12 @@ import type { ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
 import type { RunOptions } from '../setup.js'
-import type { FilledColumns } from './fieldsGone.js'
+import type { FilledColumns } from './gone/fieldsGone.js'
+import { refuseLargeRecord } from './largeRecord.js'
 import type { Meter } from './meter.js'
-import { deletionOf, type PlannedResource, refuseOtherReplace } from './planResources.js'
+import { deletionOf, type PlannedResource, refuseOtherReplace } from './plan/planResources.js'
+import { DELETION_MARK } from './plan/tablePlans.js'
 import type { Prepared } from './prepare.js'
-import { DELETION_MARK } from './tablePlans.js'
 
 /**
  * The one place where records become rows and rows are staged. Resources may write at the same time. Their records are
@@ -63,6 +64,7 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema, fille
       inTurn(async () => {
         let [before, discardedRows, discardedValues] = [0, 0, 0]
         for (const piece of pieces(records, PIECE_BYTES)) {
+          refuseLargeRecord(piece)
           const counts = normalizer.write(table, piece, before)
           before += counts.records
           discardedRows += counts.discardedRows

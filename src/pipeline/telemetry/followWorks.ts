@@ -1,4 +1,4 @@
-import { hasTelemetry } from '../../model/registeredTelemetry.js'
+import { hasTelemetry } from '../../model/runtime/registeredTelemetry.js'
 
 let following: Promise<void> | undefined
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { awsSha256, awsSigned } from '../../model/awsSignature.js'
-import { percentEncoded, sortedQuery } from '../../model/percentEncoding.js'
 import { reveal } from '../../model/secrets/secret.js'
+import { percentEncoded, sortedQuery } from '../../model/texts/percentEncoding.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { decoded } from '../http/redact.js'
 import { requestUrl, wireBody, withHeader } from '../http/wire.js'

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { RequestError } from '../../model/errors.js'
-import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../model/runtime/nodeCrypto.js'
 import type { Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { concealed } from './authenticator.js'

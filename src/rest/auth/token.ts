@@ -1,4 +1,4 @@
-import { unlessStopped } from '../../model/backoff.js'
+import { unlessStopped } from '../../model/runtime/backoff.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest, KindAuthenticator, SignContext } from '../api.js'
 import { TimeUpError } from '../http/retry.js'

@@ -68,7 +68,22 @@ export interface Grant {
   readonly refreshToken?: Secret | undefined
 }
 
-/** Asks a token server of OAuth 2.0. Throws a RequestError `auth` if it gives no token. */
+/** A token server that refused. */
+export class TokenRefusal extends RequestError {
+  /** The code of OAuth, as in `slow_down`. Undefined: the server gave none. */
+  readonly reason: string | undefined
+
+  constructor(
+    message: string,
+    reason: string | undefined,
+    details: { readonly path: string; readonly url: string; readonly status: number },
+  ) {
+    super('auth', message, details)
+    this.reason = reason
+  }
+}
+
+/** Asks a token server of OAuth 2.0. Throws a RequestError `auth` if it gives no token, a {@link TokenRefusal} if it refuses. */
 export async function requestToken(asked: TokenRequest, context: SignContext): Promise<Grant> {
   const { path, request, defaultExpirySeconds, baseUrl: rule } = asked
   const askedAt = context.now()
@@ -119,13 +134,8 @@ export function secondsOf(value: unknown): number | undefined {
 
 /** A moment in milliseconds since 1970: a date with or without a zone, or a count of seconds or milliseconds. */
 export function momentOf(value: unknown): number | undefined {
-  const number =
-    typeof value === 'number'
-      ? value
-      : typeof value === 'string' && /^\d+(\.\d+)?$/.test(value)
-        ? Number(value)
-        : undefined
-  if (number !== undefined) return number > FIRST_MS ? number : number * 1000
+  const isNumber = typeof value === 'number' || (typeof value === 'string' && /^\d+(\.\d+)?$/.test(value))
+  if (isNumber) return Number(value) > FIRST_MS ? Number(value) : Number(value) * 1000
   if (typeof value !== 'string') return undefined
   const isZoned = /[a-z]$|[+-]\d\d:?\d\d$/i.test(value)
   const moment = Date.parse(isZoned ? value : `${value}Z`)
@@ -154,12 +164,13 @@ function refused(
   { path, client, cure }: Pick<TokenRequest, 'path' | 'client' | 'cure'>,
   response: ApiResponse,
   answer: Readonly<Record<string, unknown>>,
-): RequestError {
+): TokenRefusal {
   const reasons = [answer.error, answer.error_description].filter(text => typeof text === 'string')
   const why = reasons.length === 0 ? '' : `: ${reasons.join(': ').slice(0, 300)}`
   const places = secretPlaces(client)
   const checked = places.length === 0 ? undefined : `check what was sent: ${places.join(', and ')}`
   const advice = [checked, cure].map(text => (text === undefined ? '' : `; ${text}`)).join('')
   const message = `${path}: ${response.url} gave no access_token, it answered ${response.status}${why}${advice}`
-  return new RequestError('auth', message, { path, url: response.url, status: response.status })
+  const reason = typeof answer.error === 'string' ? answer.error : undefined
+  return new TokenRefusal(message, reason, { path, url: response.url, status: response.status })
 }

@@ -11,13 +11,17 @@ export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_J
   refuseOther(text)
   const { parse } = await import('csv-parse/sync')
   const { quote, escape: escapedBy, comment } = format
-  const table = new TableWriter('CSV', format.header ?? true, most)
+  const table = new RowsWriter('CSV', format.header ?? true, most)
   const rest = withoutLines(text, format.skip_lines ?? 0)
   const lines = Buffer.from(rest)
+  const delimiter = delimiterOf(format)
   const options = {
     skip_empty_lines: true,
     relax_quotes: true,
-    delimiter: delimiterOf(format),
+    delimiter,
+    // Only a text with such a row could have it.
+    ...(text.length > MOST_OF_ROW && { max_record_size: MOST_OF_ROW }),
+    ...(mayBeWide(lines, delimiter) && { cast: refuseWide }),
     quote: quote ?? '"',
     ...(quote === false ? {} : { escape: escapedBy ?? quote ?? '"' }),
     // A mark in the middle of a line is part of a value.
@@ -59,6 +63,8 @@ export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_J
     })
   } catch (error) {
     if (error instanceof BodyFormatError) throw error
+    if ((error as { code?: unknown }).code === 'CSV_MAX_RECORD_SIZE')
+      throw new BodyFormatError('CSV', `a row has more than ${MOST_OF_ROW} bytes (64 MiB); ask for less of it`)
     throw new BodyFormatError('CSV', error instanceof Error ? error.message : String(error))
   }
   const rows = table.end()
@@ -132,7 +138,31 @@ function endOfLine(text: Uint8Array, start: number): number {
 }
 
 /** A value of a table: text, or JSON that is ready. */
-export type Cell = string | { readonly json: string }
+export type CsvCell = string | { readonly json: string }
+
+/** While a row is read, each text of it is in memory several times. */
+const MOST_OF_ROW = 64 << 20
+
+/** Commas without an end of line between them that may be one value in quotation marks. */
+const MOST_UNSEEN = 1 << 20
+
+/** Whether a line may have so many values that the parser needs the memory of the machine for it. Looks at bytes alone. */
+function mayBeWide(text: Uint8Array, delimiter: string): boolean {
+  if (text.length <= MOST_UNSEEN) return false
+  const [mark] = Buffer.from(delimiter)
+  let found = 0
+  for (const byte of text) {
+    if (byte === LF || byte === CR) found = 0
+    else if (byte === mark && ++found > MOST_UNSEEN) return true
+  }
+  return false
+}
+
+/** Looks at each value, which costs time, so that a line ends the parser before it is read whole. */
+function refuseWide(value: string, { index, lines }: { readonly index: number; readonly lines: number }): string {
+  if (index < MOST_COLUMNS) return value
+  throw new BodyFormatError('CSV', `line ${lines} has more than ${MOST_COLUMNS} values`)
+}
 
 /** Text is kept as bytes in parts of this size: a text of a whole page could be longer than a text may be. */
 const PART_LENGTH = 1 << 20
@@ -142,7 +172,7 @@ const MOST_COLUMNS = 20_000
 const MOST_OF_NAME = 10_000
 
 /** Writes the rows of a table as the text of a JSON array. */
-export class TableWriter {
+export class RowsWriter {
   readonly #what: string
   readonly #header: boolean | readonly string[]
   readonly #parts: Uint8Array[] = []
@@ -167,7 +197,7 @@ export class TableWriter {
     this.#most = most
   }
 
-  add(cells: readonly Cell[]): void {
+  add(cells: readonly CsvCell[]): void {
     this.#lines += 1
     if (this.#keys === undefined) {
       this.#keys = this.#keysOf(cells)
@@ -211,7 +241,7 @@ export class TableWriter {
   }
 
   /** Names, each with its colon. */
-  #keysOf(first: readonly Cell[]): readonly string[] {
+  #keysOf(first: readonly CsvCell[]): readonly string[] {
     const written = this.#header === true ? first.map(nameIn) : this.#header
     this.#hasNames = this.#header === true && first.some(cell => nameIn(cell).trim() !== '')
     const count = written === false ? first.length : written.length
@@ -225,8 +255,9 @@ export class TableWriter {
   }
 }
 
-function nameIn(cell: Cell): string {
-  return typeof cell === 'string' ? cell : cell.json === 'null' ? '' : cell.json
+function nameIn(cell: CsvCell): string {
+  if (typeof cell === 'string') return cell
+  return cell.json === 'null' ? '' : cell.json
 }
 
 function nameOf(name: string, index: number): string {

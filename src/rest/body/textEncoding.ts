@@ -69,7 +69,10 @@ function decoded(text: Uint8Array, encoding: string, offset: number): Uint8Array
     return Buffer.from(strict(encoding).decode(text))
   } catch {
     const at = offset + firstWrong(text, encoding)
-    throw new BodyFormatError(`text in ${encoding}`, `byte ${at} is none; set \`endpoint.encoding\` to what it is`)
+    throw new BodyFormatError(
+      `text in ${encoding}`,
+      `byte ${at} is not part of such a text; set \`endpoint.encoding\` to the encoding that the API uses`,
+    )
   }
 }
 

@@ -1,7 +1,7 @@
-import { nearMiss } from '../../model/nearMiss.js'
+import { nearMiss } from '../../model/texts/nearMiss.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
-import { type Cell, TableWriter } from './csvRows.js'
+import { type CsvCell, RowsWriter } from './csvRows.js'
 import type { JsonText } from './jsonText.js'
 import { readXml } from './xmlBody.js'
 import { type Allowance, isZip, MOST_UNPACKED, zipFiles } from './zipFiles.js'
@@ -9,7 +9,7 @@ import { type Allowance, isZip, MOST_UNPACKED, zipFiles } from './zipFiles.js'
 export type ExcelFormat = Extract<BodyFormat, { type: 'excel' }>
 
 const EXCEL = 'an Excel workbook'
-const NULL: Cell = { json: 'null' }
+const NULL: CsvCell = { json: 'null' }
 
 /** The rows of one sheet of a workbook (`.xlsx`), as the text of a JSON array. Dates become ISO texts. */
 export async function workbookRows(
@@ -35,8 +35,8 @@ export async function workbookRows(
   const used = rows.slice(rowsBefore.length).filter(row => row.some(cell => !isEmpty(cell)))
   const width = used.reduce((most, row) => Math.max(most, row.length), 0)
   if (used.length * width > MOST_CELLS) throw new BodyFormatError(EXCEL, `its sheet has more than ${MOST_CELLS} cells`)
-  const table = new TableWriter(EXCEL, format.header ?? true, most)
-  for (const row of used) table.add([...row, ...Array<Cell>(width - row.length).fill(NULL)])
+  const table = new RowsWriter(EXCEL, format.header ?? true, most)
+  for (const row of used) table.add([...row, ...Array<CsvCell>(width - row.length).fill(NULL)])
   const { text, isBlank } = table.end()
   // The names of the columns may be in a row that is left out.
   return { text, isBlank: isBlank && rowsBefore.every(row => row.every(isEmpty)) }
@@ -200,7 +200,10 @@ function timeStyle(id: number, code: string | undefined): TimeStyle {
   const letters = code.replace(/"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]/gi, '').toLowerCase()
   const hasDate = /[yd]/.test(letters) || /^[^hs]*mm[^hs]*$/.test(letters)
   const hasTime = /[hs]/.test(letters)
-  return hasDate ? (hasTime ? 'datetime' : 'date') : hasTime ? 'time' : 'number'
+  if (hasDate) {
+    return hasTime ? 'datetime' : 'date'
+  }
+  return hasTime ? 'time' : 'number'
 }
 
 interface OpenCell {
@@ -212,9 +215,9 @@ interface OpenCell {
 }
 
 /** Every row of a sheet, with nothing for rows that are left out. */
-async function rowsOf(bytes: Uint8Array, book: Workbook): Promise<Cell[][]> {
-  const rows: Cell[][] = []
-  let row: Cell[] = []
+async function rowsOf(bytes: Uint8Array, book: Workbook): Promise<CsvCell[][]> {
+  const rows: CsvCell[][] = []
+  let row: CsvCell[] = []
   let cell: OpenCell | undefined
   let cells = 0
   let within = ''
@@ -283,11 +286,11 @@ function columnOf(place: string): number {
   return column - 1
 }
 
-function isEmpty(cell: Cell): boolean {
+function isEmpty(cell: CsvCell): boolean {
   return cell === '' || cell === NULL
 }
 
-function cellOf({ place, type, style, value, hasFormula }: OpenCell, { texts, is1904 }: Workbook): Cell {
+function cellOf({ place, type, style, value, hasFormula }: OpenCell, { texts, is1904 }: Workbook): CsvCell {
   if (value === undefined || (value === '' && /^[nsb]$/.test(type))) {
     if (!hasFormula) return NULL
     throw new BodyFormatError(EXCEL, `the formula of cell ${place} was never computed; let the program save its values`)
@@ -307,7 +310,7 @@ function cellOf({ place, type, style, value, hasFormula }: OpenCell, { texts, is
   }
 }
 
-function numberCell(text: string, style: TimeStyle, is1904: boolean, place: string): Cell {
+function numberCell(text: string, style: TimeStyle, is1904: boolean, place: string): CsvCell {
   if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/.test(text)) {
     throw new BodyFormatError(EXCEL, `cell ${place} is no number: ${JSON.stringify(text.slice(0, 40))}`)
   }

@@ -13,6 +13,7 @@ export interface XmlEvents {
 const DEEPEST = 200
 /** An element with more attributes is an attack: a small archive can hold millions. */
 const MOST_ATTRIBUTES = 10_000
+const MOST_OF_TEXT = 2 ** 26
 const CHUNK_BYTES = 1 << 20
 
 /**
@@ -24,6 +25,12 @@ export async function readXml(bytes: Uint8Array, events: XmlEvents, format = 'XM
   const parser = new SaxesParser({ xmlns: false, position: true })
   let depth = 0
   let attributesOfElement = 0
+  /** Where the last part that is read whole, such as a tag or a comment, was seen. */
+  let seenAt = 0
+  let at = 0
+  const seen = (): void => {
+    seenAt = at
+  }
   const refuse = (problem: string): never => {
     throw new BodyFormatError(format, problem)
   }
@@ -35,19 +42,25 @@ export async function readXml(bytes: Uint8Array, events: XmlEvents, format = 'XM
     if (++attributesOfElement > MOST_ATTRIBUTES)
       refuse(`one of its elements has more than ${MOST_ATTRIBUTES} attributes`)
   })
+  parser.on('comment', seen)
+  parser.on('processinginstruction', seen)
   parser.on('opentag', ({ name, attributes }) => {
+    seen()
     attributesOfElement = 0
     if (++depth > DEEPEST) refuse(`its elements are more than ${DEEPEST} deep`)
     events.open(name, attributes)
   })
   parser.on('closetag', ({ name }) => {
+    seen()
     depth--
     events.close(name)
   })
   parser.on('text', text => events.text(text))
   parser.on('cdata', text => events.text(text))
   const decoder = new TextDecoder('utf-8')
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+  for (; at < bytes.length; at += CHUNK_BYTES) {
+    // The parser keeps what it has not yet seen the end of.
+    if (at - seenAt > MOST_OF_TEXT) refuse(`one of its texts, tags or comments has more than ${MOST_OF_TEXT} bytes`)
     parser.write(decoder.decode(bytes.subarray(at, at + CHUNK_BYTES), { stream: true }))
   }
   parser.close()
@@ -55,7 +68,6 @@ export async function readXml(bytes: Uint8Array, events: XmlEvents, format = 'XM
 
 /** A small archive can hold very many, and each takes memory. */
 const MOST_ELEMENTS = 2 ** 24
-const MOST_OF_TEXT = 2 ** 26
 
 /** The encoding that the first line of an XML text declares. */
 export function xmlEncoding(body: Uint8Array): string | undefined {

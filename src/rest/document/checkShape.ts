@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { alternatives } from '../../model/errors.js'
-import { nearKey, nearMiss } from '../../model/nearMiss.js'
 import { Secret } from '../../model/secrets/secret.js'
+import { nearKey, nearMiss } from '../../model/texts/nearMiss.js'
 import { paginatorKinds } from '../paginators/kinds.js'
 import { endpointKeys } from './declaration/endpointKeys.js'
 import type { Problems, PropertyPath } from './problems.js'
@@ -9,7 +9,7 @@ import type { Problems, PropertyPath } from './problems.js'
 type Issue = z.core.$ZodIssue
 
 /** What one issue means. */
-export interface Finding {
+export interface ShapeFinding {
   readonly path: PropertyPath
   readonly message: string
   readonly kind: 'unknown_key' | 'missing' | 'discriminator' | 'other'
@@ -25,7 +25,7 @@ export function checkShape(schema: z.ZodType, value: unknown, at: PropertyPath, 
 }
 
 /** How a value differs from its declaration, in reading order. */
-export function shapeFindings(schema: z.ZodType, value: unknown): readonly Finding[] {
+export function shapeFindings(schema: z.ZodType, value: unknown): readonly ShapeFinding[] {
   const result = schema.safeParse(value, { reportInput: true, error: noteKnownKeys })
   return result.success ? [] : inReadingOrder(result.error.issues.flatMap(issue => findingsOf(issue, [])))
 }
@@ -37,7 +37,7 @@ const noteKnownKeys: z.core.$ZodErrorMap = issue => {
   return Object.keys(definition?.shape ?? {}).join('\n')
 }
 
-function findingsOf(issue: Issue, above: PropertyPath): Finding[] {
+function findingsOf(issue: Issue, above: PropertyPath): ShapeFinding[] {
   const path = [...above, ...(issue.path as PropertyPath)]
   switch (issue.code) {
     case 'unrecognized_keys': {
@@ -61,11 +61,15 @@ function findingsOf(issue: Issue, above: PropertyPath): Finding[] {
     case 'too_small': {
       const amount = issue.inclusive === false ? `more than ${issue.minimum}` : `at least ${issue.minimum}`
       if (issue.origin === 'string') return [other(path, 'must not be empty')]
-      return [other(path, issue.origin === 'array' ? `must have ${amount} entries` : `must be ${amount}`)]
+      return [
+        other(path, issue.origin === 'array' ? `must have ${amount} ${entries(issue.minimum)}` : `must be ${amount}`),
+      ]
     }
     case 'too_big': {
       const amount = issue.inclusive === false ? `less than ${issue.maximum}` : `at most ${issue.maximum}`
-      return [other(path, issue.origin === 'array' ? `must have ${amount} entries` : `must be ${amount}`)]
+      return [
+        other(path, issue.origin === 'array' ? `must have ${amount} ${entries(issue.maximum)}` : `must be ${amount}`),
+      ]
     }
     case 'invalid_key':
       return issue.issues.flatMap(inner => findingsOf(inner as Issue, path))
@@ -74,14 +78,14 @@ function findingsOf(issue: Issue, above: PropertyPath): Finding[] {
   }
 }
 
-function other(path: PropertyPath, message: string): Finding {
+function other(path: PropertyPath, message: string): ShapeFinding {
   return { path, message, kind: 'other' }
 }
 
 /** In a union, the alternative closest to the value is the one that was meant. */
-function unionFindings(issue: Extract<Issue, { code: 'invalid_union' }>, path: PropertyPath): Finding[] {
+function unionFindings(issue: Extract<Issue, { code: 'invalid_union' }>, path: PropertyPath): ShapeFinding[] {
   const branches = issue.errors.map(issues => issues.flatMap(inner => findingsOf(inner as Issue, path)))
-  let best: Finding[] | undefined
+  let best: ShapeFinding[] | undefined
   let leastWeight = WRONG_KIND
   for (const findings of branches) {
     const weight = findings.reduce((sum, finding) => sum + weightOf(finding, path), 0)
@@ -98,12 +102,12 @@ function unionFindings(issue: Extract<Issue, { code: 'invalid_union' }>, path: P
 
 const WRONG_KIND = 1_000
 
-function weightOf(finding: Finding, union: PropertyPath): number {
+function weightOf(finding: ShapeFinding, union: PropertyPath): number {
   if (finding.path.length === union.length && finding.expected !== undefined) return WRONG_KIND
   return finding.kind === 'discriminator' ? WRONG_KIND / 10 : 1
 }
 
-function discriminatorFinding(issue: Extract<Issue, { code: 'invalid_union' }>, path: PropertyPath): Finding {
+function discriminatorFinding(issue: Extract<Issue, { code: 'invalid_union' }>, path: PropertyPath): ShapeFinding {
   const options = ((issue as { options?: readonly unknown[] }).options ?? []).filter(
     option => typeof option === 'string',
   )
@@ -117,7 +121,7 @@ function discriminatorFinding(issue: Extract<Issue, { code: 'invalid_union' }>, 
 const NO_MAPS =
   'a query parameter is text, a number, a boolean or a list of these; a map must have `type: incremental` or `type: resolve`'
 
-function wrongKind(path: PropertyPath, expected: string, input: unknown): Finding {
+function wrongKind(path: PropertyPath, expected: string, input: unknown): ShapeFinding {
   if (input === undefined) return { path, message: `is missing; expected ${expected}`, kind: 'missing', expected }
   if (input instanceof Secret) {
     return {
@@ -136,7 +140,7 @@ function wrongValue(
   values: readonly string[],
   input: unknown,
   expected: readonly string[] = [alternatives(values.map(value => `\`${value}\``))],
-): Finding {
+): ShapeFinding {
   const phrase = alternatives(expected)
   if (typeof input !== 'string') return wrongKind(path, phrase, input)
   const kind = path.at(-1) === 'paginator' ? paginatorKinds.find(({ type }) => type === input) : undefined
@@ -253,13 +257,17 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'a map' : `a ${typeof value}`
 }
 
+function entries(limit: number | bigint): string {
+  return Number(limit) === 1 ? 'entry' : 'entries'
+}
+
 function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1)
 }
 
 /** A misspelt key explains the missing one next to it, so it comes first. */
-function inReadingOrder(findings: readonly Finding[]): Finding[] {
-  const groups = new Map<string, Finding[]>()
+function inReadingOrder(findings: readonly ShapeFinding[]): ShapeFinding[] {
+  const groups = new Map<string, ShapeFinding[]>()
   for (const finding of findings) {
     const parent = JSON.stringify(finding.path.slice(0, -1))
     const group = groups.get(parent)

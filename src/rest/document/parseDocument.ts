@@ -4,7 +4,7 @@ import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
 import { includedName } from '../list/answer/includeParent.js'
 import type { MaskModel } from '../mask/maskHash.js'
-import { type Finding, shapeFindings } from './checkShape.js'
+import { type ShapeFinding, shapeFindings } from './checkShape.js'
 import type { ResourceConfig, RestApiConfig, SchemaContractConfig } from './declaration/configTypes.js'
 import { restDocument } from './declaration/declaration.js'
 import { withoutEmptyValues } from './emptyValues.js'
@@ -68,7 +68,7 @@ export function parseRestConfig(document: unknown, options: ParseOptions = {}): 
 /** Reports the problems of a document beside those of its shape. */
 function checkRest(
   document: unknown,
-  findings: readonly Finding[],
+  findings: readonly ShapeFinding[],
   options: ParseOptions,
   lookup: Lookup,
   problems: Problems,
@@ -322,13 +322,13 @@ function checkParentFields(drafts: readonly Draft[], parents: ReadonlyMap<string
       )
     for (const { parent, field, at } of mentions) {
       const from = known.get(parent)
-      report(maskedField(from?.mask, field) ?? missingField(from?.shape, field), at)
+      report(maskedField(from?.mask, from?.shape, field) ?? missingField(from?.shape, field), at)
     }
     const from = known.get(parents.get(name) ?? '')
     for (const [field, at] of copied)
-      report(maskedField(from?.mask, field, true) ?? missingField(from?.shape, field), at)
+      report(maskedField(from?.mask, from?.shape, field, true) ?? missingField(from?.shape, field), at)
     for (const { field, isOrdered, at } of changedBy)
-      report(maskedChange(from?.mask, field, isOrdered) ?? missingField(from?.shape, field), at)
+      report(maskedChange(from?.mask, from?.shape, field, isOrdered) ?? missingField(from?.shape, field), at)
   }
 }
 

@@ -3,7 +3,7 @@ import { ConfigError, type ConfigPlace, type ConfigProblem } from '../../model/e
 /** The place of a key: its path in the file, with line and column if known. */
 export type PlaceOf = (path: PropertyPath) => ConfigPlace
 
-interface Found {
+interface PlacedProblem {
   readonly path: PropertyPath
   readonly isSecret: boolean
   readonly problem: ConfigProblem
@@ -12,7 +12,7 @@ interface Found {
 /** All problems of one document. */
 export class Problems {
   readonly #placeOf: PlaceOf
-  readonly #found = new Map<string, Found>()
+  readonly #found = new Map<string, PlacedProblem>()
   #onlySecrets = true
 
   constructor(placeOf: PlaceOf = path => ({ path: formatPath(path) })) {
@@ -80,7 +80,8 @@ export function formatPath(path: PropertyPath): string {
 
 /** The keys of a path that `formatPath` wrote. */
 export function pathKeys(path: string): PropertyPath {
-  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
-    quoted !== undefined ? (JSON.parse(quoted) as string) : index !== undefined ? Number(index) : (name ?? ''),
-  )
+  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) => {
+    if (quoted !== undefined) return JSON.parse(quoted) as string
+    return index !== undefined ? Number(index) : (name ?? '')
+  })
 }

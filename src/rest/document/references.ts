@@ -1,7 +1,7 @@
 import { numberLiteral, setNumberLiteral } from '../../json/value.js'
-import { later } from '../../model/firstUse.js'
-import { nearMiss } from '../../model/nearMiss.js'
+import { later } from '../../model/runtime/firstUse.js'
 import { Secret, SecretReference } from '../../model/secrets/secret.js'
+import { nearMiss } from '../../model/texts/nearMiss.js'
 import { authKinds } from '../auth/authKinds.js'
 import type { Problems, PropertyPath } from './problems.js'
 
@@ -121,20 +121,20 @@ function doubleBraces(value: string): string {
 /** Resolves what a document refers to but does not hold. The layer above knows the environment and the files. */
 export interface Lookup {
   /** A secret by name, for `secret('name')`. */
-  secret(name: string): Found<Secret>
+  secret(name: string): LookupResult<Secret>
   /**
    * Text with its `${secrets.name}` and `${env.NAME}` replaced. It becomes a Secret if one of them is a secret.
    * `escapeValue` is applied to the values that are not secrets. `isSecret`: it becomes a Secret in any case.
    */
-  text(text: string, escapeValue?: (value: string) => string, isSecret?: boolean): Found<string | Secret>
+  text(text: string, escapeValue?: (value: string) => string, isSecret?: boolean): LookupResult<string | Secret>
   /** A secret field that an `auth` block leaves out. `alone`: the block has no other secret. */
-  credential(field: string, alone: boolean): Found<Secret>
+  credential(field: string, alone: boolean): LookupResult<Secret>
   /** Any other field that an `auth` block leaves out. `needed`: the block is not complete without it. */
-  setting(field: string, needed: boolean): Found<string>
+  setting(field: string, needed: boolean): LookupResult<string>
 }
 
 /** `missing` is a message that says what was looked for and where. It does not contain the path. */
-export type Found<T> = { readonly value: T } | { readonly missing: string }
+export type LookupResult<T> = { readonly value: T } | { readonly missing: string }
 
 /** A lookup that finds nothing. */
 export const emptyLookup: Lookup = {

@@ -1,4 +1,4 @@
-import type { Finding } from './checkShape.js'
+import type { ShapeFinding } from './checkShape.js'
 import type { PropertyPath } from './problems.js'
 import { isPlain } from './references.js'
 
@@ -6,14 +6,14 @@ import { isPlain } from './references.js'
  * A document without what has the wrong shape, so that the rest can be checked. Undefined where something in it is missing,
  * or is an entry of a list: then nothing can be said of the rest.
  */
-export function wellFormedPart(document: unknown, findings: readonly Finding[]): unknown {
+export function wellFormedPart(document: unknown, findings: readonly ShapeFinding[]): unknown {
   const isRemovable = findings.every(({ kind, path }) => kind !== 'missing' && typeof path.at(-1) === 'string')
   if (!isRemovable) return undefined
   return findings.reduce((part: unknown, { path }) => without(part, path), document)
 }
 
 /** Whether a problem of the rest is one of its own, and does not follow from what was left out. */
-export function isOwnProblem(document: unknown, findings: readonly Finding[], path: PropertyPath): boolean {
+export function isOwnProblem(document: unknown, findings: readonly ShapeFinding[], path: PropertyPath): boolean {
   const isWritten = valueAtPath(document, path) !== undefined
   return !findings.some(({ kind, path: wrong }) => {
     const above = wrong.slice(0, -1)

@@ -12,6 +12,7 @@ import { separatorsOf } from '../../json/skip.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import type { Selection } from '../list/answer/selector.js'
+import { beginningOf, briefValue } from './briefValue.js'
 import { bareName, hintKind } from './pagingHints.js'
 
 /** A member outside the records that reports a failure. */
@@ -37,9 +38,9 @@ export function errorOf(document: JsonDocument, isRecord: boolean): AnswerError 
     const isLeft = !isRecord && LEFT_UNDONE.test(name) && ['array', 'object'].includes(document.kind(span))
     const isError = isLeft || (isRecord ? /^errors?$/.test(name) : ERROR.test(name))
     if (!isError && (isRecord || !FLAG.test(name))) continue
-    const value = document.value(span)
-    if (isError ? nothingFailed(value) : !saysFailed(name, value)) continue
-    const text = textAt(document.bytes, span).slice(0, MOST_TEXT)
+    const value = briefValue(document, span)
+    if (isError ? nothingFailed(value) : value === undefined || !saysFailed(name, value)) continue
+    const text = beginningOf(document, span, MOST_TEXT)
     return { key, text, isOfRecord: isRecord && hasRecord([...members.keys()]) }
   }
   return undefined
@@ -69,7 +70,9 @@ const NOTHING =
   /^(?:0+|2\d\d|false|null|nil|no|none|n\/a|-|ok(?:ay)?|no errors?|success(?:ful(?:ly)?)?|(?:request|operation) (?:was )?(?:success(?:ful)?|succeeded|ok))?[.!]?$/i
 
 /** Whether a value in the place of an error says that nothing failed. */
-function nothingFailed(value: JsonValue): boolean {
+function nothingFailed(value: JsonValue | undefined): boolean {
+  // So much is said of no success.
+  if (value === undefined) return false
   if (value === null || value === false) return true
   if (typeof value === 'string') return NOTHING.test(value.trim())
   if (Array.isArray(value)) return value.every(nothingFailed)
@@ -212,8 +215,8 @@ export function remarkOf(document: JsonDocument): Remark | undefined {
   if (document.kind(document.root) !== 'object') return undefined
   for (const [key, span] of membersAtTop(document)) {
     if (!REMARK.test(bareName(key))) continue
-    const value = document.value(span)
-    const text = (typeof value === 'string' ? value : textAt(document.bytes, span)).slice(0, MOST_TEXT)
+    const value = briefValue(document, span)
+    const text = typeof value === 'string' ? value.slice(0, MOST_TEXT) : beginningOf(document, span, MOST_TEXT)
     if (nothingFailed(value) || EMPTY.test(text.trim())) continue
     return { key, text, isTrouble: TROUBLE.test(text) || hasCode(document) }
   }
@@ -241,7 +244,7 @@ export function partOf(document: JsonDocument): string | undefined {
   for (const [key, span] of membersAtTop(document)) {
     const name = bareName(key)
     if (PART.test(name) && /^(?:true|"true"|"yes"|1)$/i.test(textAt(document.bytes, span))) return key
-    if (REMARK.test(name) && CUT_SHORT.test(textAt(document.bytes, span).slice(0, MOST_TEXT))) return key
+    if (REMARK.test(name) && CUT_SHORT.test(beginningOf(document, span, MOST_TEXT))) return key
   }
   return failedShards(document) ? '_shards.failed' : undefined
 }

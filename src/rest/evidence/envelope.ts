@@ -1,10 +1,11 @@
 import type { JsonDocument } from '../../json/bytes.js'
-import { remembered } from '../../model/remembered.js'
+import { remembered } from '../../model/runtime/remembered.js'
 import type { ApiRequest } from '../api.js'
 import type { Selection } from '../list/answer/selector.js'
 import { linkTarget } from '../paginators/nextLink.js'
 import { wholeNumber } from '../paginators/paginator.js'
 import { type AnswerError, errorAmong, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
+import { briefValue } from './briefValue.js'
 import {
   bareName,
   count,
@@ -44,6 +45,8 @@ export interface Envelope {
   readonly more?: { readonly path: string; readonly more: boolean } | undefined
   /** A link to the next page, or a cursor for it. */
   readonly next?: { readonly path: string } | undefined
+  /** There is a member for a link or cursor, and it says that there is none. */
+  readonly isLast?: boolean | undefined
   /** A member that says that there is more, such as `end: false` or `remaining: 7`. */
   readonly rest?: { readonly path: string } | undefined
   /** A cursor that may belong to this page. */
@@ -114,6 +117,7 @@ export function envelopeOf(
   const least = Math.max(1, selection.count)
   const isTotal = (hint: PagingHint): boolean =>
     isSureTotal(hint) && !(mayCountPage(hint.key) && wholeNumber(hint.value) === selection.count)
+  const next = nextAt(headers, inHeaders, hints)
   return {
     total:
       claim(inHeaders, 'total', least) ??
@@ -131,7 +135,8 @@ export function envelopeOf(
       paginationClaim(headers, /"(?:total_?pages|page_?count)"\s*:\s*"?(\d+)/i, 1) ??
       claim(hints, 'pages', 1),
     more: saidMore([...hints, ...inHeaders]),
-    next: nextAt(headers, inHeaders, hints),
+    next,
+    isLast: next === undefined && hints.some(({ kind, value }) => kind === 'next' && value === null),
     rest: at(saidRest(hints)),
     position: at(positionAt(hints)),
     lastPage: lastPage(headers, hints, request),
@@ -212,7 +217,7 @@ function pageBefore(
   for (const [key, span] of document.members(document.root)) {
     const name = bareName(key)
     if (!BEFORE.test(name)) continue
-    const value = document.value(span)
+    const value = briefValue(document, span)
     const says = name === 'first' || name === 'isfirst' ? value === false : value === true
     if (says || (typeof value === 'string' && isEarlier(value, request))) return { path: key }
   }

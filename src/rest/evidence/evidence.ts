@@ -66,6 +66,17 @@ const table = {
     'limited',
     (expression: string) => `no record of the parent has a value for \`{${expression}}\`: its name may be wrong`,
   ],
+  no_way_on: ['suspect', noWayOn],
+  perhaps_no_way_on: ['limited', noWayOn],
+  guess_missed_more: [
+    'suspect',
+    (guess: string, what: string) =>
+      `the guessed paginator (${guess}) ends the list, but ${what}; configure \`paginator\``,
+  ],
+  guess_in_doubt: [
+    'limited',
+    (guess: string, what: string) => `the guessed paginator (${guess}) ends the list, but ${what}`,
+  ],
   no_paginator: ['limited', () => 'no paginator is configured and none was found: one page was read'],
   cap: ['limited', (name: string, value: number) => `${name} is ${value}`],
   trial: ['limited', (pages: number) => `the run was asked for ${count(pages, 'page')}`],
@@ -85,6 +96,10 @@ const table = {
     (path: string) => `the answer has nothing at "${path}": the list may be empty, or somewhere else`,
   ],
   list_missing: ['suspect', () => 'an answer between others has no list: its records are missing'],
+  list_missing_once: [
+    'limited',
+    () => 'an answer before others has no list, and they have an empty one: its records may be missing',
+  ],
   empty_unsaid: [
     'limited',
     (pages: number, path: string) =>
@@ -194,7 +209,17 @@ const table = {
   keys_repeat: [
     'limited',
     (times: number) =>
-      `${count(times, 'record')} came again on a later page: the list changed while it was read, so others may be missing`,
+      `${count(times, 'record')} came again on a later page: the list changed while it was read, or the primary key does not tell its records apart; others may be missing`,
+  ],
+  texts_repeat: [
+    'limited',
+    (times: number) =>
+      `${count(times, 'change')} came again word for word on a later page: the API repeats them, or their order changed while they were read, so others may be missing`,
+  ],
+  keys_shared: [
+    'limited',
+    (times: number) =>
+      `${count(times, 'record')} ${times === 1 ? 'has' : 'have'} the primary key of a record of another parent, and other values: one row stays of each key. Add the parent to the key, by \`include_from_parent\``,
   ],
   page_repeats: ['limited', () => 'a page has the records of an earlier one: one may stand in for another'],
   same_number: [
@@ -268,6 +293,10 @@ const table = {
   broken_header: ['suspect', (header: string) => `the header ${header} names a next page, but cannot be read`],
 } as const satisfies Readonly<Record<string, readonly [ListEnd['end'], (...details: never[]) => string]>>
 
+function noWayOn(what: string): string {
+  return `${what}, but no way to the next page was found; configure \`paginator\``
+}
+
 export type ReasonCode = keyof typeof table
 
 /** An end of a list, with the reason's code from the table. */
@@ -300,7 +329,12 @@ const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'flag_missing', 'no_paginator'])
 
 /** Reasons that mean: the list changed while it was read. */
-const MOVED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['keys_repeat', 'total_changed', 'pages_changed'])
+const MOVED: ReadonlySet<string | undefined> = new Set<ReasonCode>([
+  'keys_repeat',
+  'texts_repeat',
+  'total_changed',
+  'pages_changed',
+])
 /** Reasons about a number that became outdated because the list changed. */
 const OUTDATED: ReadonlySet<string | undefined> = new Set<ReasonCode>([
   'total_says_more',
@@ -325,12 +359,15 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['cap', 'document'],
   ['bound', 'document'],
   ['total_says_more', 'document'],
+  ['filtered_pages', 'doubt'],
   ['pages_say_other', 'document'],
   ['total_says_less', 'doubt'],
   ['says_more', 'document'],
   ['flag_missing', 'document'],
   ['has_next', 'document'],
   ['near_miss', 'document'],
+  ['perhaps_no_way_on', 'document'],
+  ['guess_in_doubt', 'document'],
   ['unsettled_value', 'document'],
   ['keyset_ties', 'document'],
   ['page_zero_empty', 'document'],
@@ -353,6 +390,8 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['null_between', 'doubt'],
   ['null_nodes', 'doubt'],
   ['no_list', 'doubt'],
+  ['list_missing_once', 'doubt'],
+  ['other_than_list', 'doubt'],
   ['unread_header', 'doubt'],
   ['page_repeats', 'doubt'],
   ['same_number', 'doubt'],
@@ -367,6 +406,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['nested_other', 'doubt'],
   ['nested_again', 'doubt'],
   ['keys_repeat', 'moved'],
+  ['texts_repeat', 'moved'],
   ['total_changed', 'moved'],
   ['pages_changed', 'moved'],
 ])
@@ -404,12 +444,13 @@ export function isWithoutNext(end: ListEnd): boolean {
   return ['no_next', 'never_seen', 'missing_is_end', 'unsettled_value'].includes(codeOf(end) ?? '')
 }
 
-/** What shows that an API does not cap its pages at one record. */
-export const LONGER_PAGE = 'page of several records'
-
-/** The end of a list of one short page. If another list of the resource had a longer one, nothing caps pages so. */
-export function perhapsCapped(records: number): ListEnd {
-  return { ...because('unsettled_page', records), unlessSeen: { what: LONGER_PAGE, end: because('empty_page') } }
+/** A doubt about a list of one short page. If another list of the resource had a longer one, nothing caps pages so. */
+export function perhapsCapped(records: number, end: ListEnd = because('empty_page')): ListEnd {
+  const what = `page of more than ${count(records, 'record')}`
+  return {
+    ...because('unsettled_page', records),
+    unlessSeen: { what, longerThan: records, end },
+  }
 }
 
 /** What shows that page numbers begin where the first one was asked for. */

@@ -2,8 +2,9 @@ import type { ListEnd, Unread } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/answer/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
-import { because, FILLED_PAGE, graverUnread, LED_PAGE, LONGER_PAGE, moveOf } from './evidence.js'
-import { type Circle, type KeyTable, Repetition, type RepetitionKind } from './repetition.js'
+import { because, FILLED_PAGE, graverUnread, LED_PAGE, moveOf } from './evidence.js'
+import type { OtherLists } from './keysOfLists.js'
+import { type Circle, type KeyTable, type ListTexts, Repetition, type RepetitionKind } from './repetition.js'
 
 /** What the judgement of a list needs to know about how it is read. */
 export interface ListKind extends RepetitionKind {
@@ -59,6 +60,8 @@ export class ListEvidence {
   #missing = false
   #wasNull = false
   #failure: Reading['failure']
+  #others: OtherLists | undefined
+  #sharedKeys = 0
 
   constructor(kind: ListKind) {
     this.#kind = kind
@@ -80,6 +83,11 @@ export class ListEvidence {
     return this.#isOnlyMoved
   }
 
+  /** Whether the only doubt about a judged feed is that changes came twice. */
+  get isRepeatingFeed(): boolean {
+    return this.#kind.isFeed && this.#isOnlyMoved && (this.texts?.repeated ?? 0) > 0
+  }
+
   /** Whether an answer gave a number of records or pages. */
   get isCounted(): boolean {
     const told = [this.#announced, this.#total, this.#count, this.#pageCount]
@@ -89,6 +97,23 @@ export class ListEvidence {
   /** The declared keys of the list's records. Undefined if some are unknown. */
   get keys(): KeyTable | undefined {
     return this.#repetition.keys
+  }
+
+  /** The texts of the list's records. Undefined if they are not remembered. */
+  get texts(): ListTexts | undefined {
+    return this.#repetition.texts
+  }
+
+  /** Compares the records that follow with those of the other lists of the resource. */
+  among(others: OtherLists | undefined): void {
+    this.#others = others
+  }
+
+  /** Takes the records of a page that become rows. */
+  written(records: Uint8Array, separators?: readonly number[]): void {
+    const shared = this.#others?.shared(records, separators) ?? 0
+    this.#sharedKeys += shared
+    if (shared > 0) this.doubt(because('keys_shared', this.#sharedKeys))
   }
 
   /** Adds a page to the list. Returns a circle if the list goes in one. */
@@ -217,7 +242,6 @@ export class ListEvidence {
       ...(end.saw ?? []),
       ...this.#sawListText(),
       ...(this.#longestPage > 0 ? [FILLED_PAGE] : []),
-      ...(this.#longestPage > 1 ? [LONGER_PAGE] : []),
       ...(this.#goesOn() ? [LED_PAGE] : []),
     ]
     const own = ownEnd(end, led)
@@ -226,7 +250,8 @@ export class ListEvidence {
     const isMoved = move === 'moved' || (move === 'outdated' && this.#doubt !== undefined)
     this.#isOnlyMoved = isMoved && own.end === 'proven' && !this.#hasOtherDoubt && paginator?.isPart !== true
     const vouches = led && end.unlessSeen !== undefined ? [...saw, end.unlessSeen.what] : saw
-    return vouches.length === 0 ? judged : { ...judged, saw: vouches }
+    const longestPage = this.#longestPage
+    return vouches.length === 0 ? judged : { ...judged, saw: vouches, ...(longestPage > 0 && { longestPage }) }
   }
 
   /** Whether records came after the first page, and nothing speaks against their order. */
@@ -297,7 +322,7 @@ export class ListEvidence {
       this.#failure = failure
       return
     }
-    if (this.#missing && selection.count > 0) this.doubt(because('list_missing'))
+    if (this.#missing) this.doubt(because(selection.count > 0 ? 'list_missing' : 'list_missing_once'))
     if (this.#wasNull && selection.count > 0) this.doubt(because('null_between'))
     this.#wasNull = selection.met === 'null'
     this.#missing = false

@@ -1,5 +1,5 @@
 import type { JsonDocument, Span } from '../../json/bytes.js'
-import { nearMiss } from '../../model/nearMiss.js'
+import { nearMiss } from '../../model/texts/nearMiss.js'
 import { pathOfKeys } from '../list/answer/selector.js'
 
 /** Most members that are compared, and how deep they lie. */

@@ -1,8 +1,9 @@
 import type { JsonDocument, Span } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
-import { remembered } from '../../model/remembered.js'
+import { remembered } from '../../model/runtime/remembered.js'
 import { pathOfKeys } from '../list/answer/selector.js'
 import { wholeNumber } from '../paginators/paginator.js'
+import { briefValue } from './briefValue.js'
 
 /** What a member outside the records may say about other pages. */
 export type HintKind =
@@ -171,8 +172,8 @@ function mayLead(kind: HintKind | undefined, key: string): boolean {
 }
 
 function isFilledList(document: JsonDocument, list: Span): boolean {
-  const values = document.value(list)
-  return Array.isArray(values) && values.length > 0
+  const values = briefValue(document, list)
+  return values === undefined || (Array.isArray(values) && values.length > 0)
 }
 
 function unfinished(above: readonly string[], key: string): PagingHint {
@@ -183,7 +184,7 @@ function unfinished(above: readonly string[], key: string): PagingHint {
 function isFilled(document: JsonDocument, object: Span): boolean {
   const members = [...document.members(object)]
   const isPlace = ([key]: readonly [string, Span]): boolean => [TARGETS, CURSORS, POSITIONS].some(one => one.test(key))
-  return !members.some(isPlace) && members.some(([, value]) => !isNothing(document.value(value)))
+  return !members.some(isPlace) && members.some(([, value]) => !isNothing(briefValue(document, value)))
 }
 
 function isOfQuota(members: ReadonlyMap<string, Span>, above: readonly string[]): boolean {
@@ -197,7 +198,7 @@ const LINKS = /^_?links?$/i
 
 /** As in FHIR: a list of links, each with its relation. */
 function listedLink(document: JsonDocument, list: Span, above: readonly string[], key: string): PagingHint[] {
-  const links = document.value(list)
+  const links = briefValue(document, list)
   if (!Array.isArray(links)) return []
   for (const link of links as readonly JsonValue[]) {
     if (typeof link !== 'object' || link === null || Array.isArray(link)) continue
@@ -266,11 +267,12 @@ export function nextHints(hints: readonly PagingHint[]): NextHint[] {
 /** The parameter for a cursor whose name does not contain `next`. */
 export function positionParam(key: string): string {
   const bare = bareName(key)
-  return bare === 'aftercursor' ? 'after' : bare === 'lastseq' ? 'since' : key
+  if (bare === 'aftercursor') return 'after'
+  return bare === 'lastseq' ? 'since' : key
 }
 
 /** Whether the value leads nowhere. */
-function isNothing(value: JsonValue): boolean {
+function isNothing(value: JsonValue | undefined): boolean {
   return value === null || value === false || value === 0 || value === 0n || value === ''
 }
 

@@ -1,5 +1,6 @@
 import { elements, kindAt, skipSpace, skipValue } from '../../json/bytes.js'
 import { separatorsOf } from '../../json/skip.js'
+import { naming } from '../../schema/naming.js'
 
 /** The keys of a page's records. */
 export interface RecordKeys {
@@ -25,10 +26,39 @@ export function recordKeys(
   const first = skipSpace(records, 1)
   if (records[first] !== OPEN_OBJECT) return undefined
   const has = (names: readonly string[]): boolean => hashAt(records, first, names.map(nameBytes)) !== undefined
-  if (declared !== undefined && declared.length > 0 && has(declared))
-    return hashed(records, first, declared, 'declared', separators)
+  if (declared !== undefined && declared.length > 0) {
+    const names = has(declared) ? declared : spelledIn(records, first, declared)
+    if (names === declared || has(names)) return hashed(records, first, names, 'declared', separators)
+  }
   const likely = LIKELY_KEYS.find(name => has([name]))
   return likely === undefined ? undefined : hashed(records, first, [likely], 'likely', separators)
+}
+
+/** The names as the record spells them: `note_id` may be the column of `noteId`. */
+function spelledIn(records: Uint8Array, first: number, names: readonly string[]): readonly string[] {
+  const members = memberNames(records, first)
+  return names.map(name =>
+    members.includes(name) ? name : (members.find(member => columnOf(member) === columnOf(name)) ?? name),
+  )
+}
+
+function memberNames(bytes: Uint8Array, object: number): readonly string[] {
+  const names: string[] = []
+  let next = skipSpace(bytes, object + 1)
+  while (bytes[next] === QUOTE) {
+    const end = skipValue(bytes, next)
+    names.push(JSON.parse(Buffer.from(bytes.subarray(next, end)).toString('utf8')))
+    const after = skipSpace(bytes, valueEnd(bytes, skipSpace(bytes, skipSpace(bytes, end) + 1)))
+    if (bytes[after] !== COMMA) break
+    next = skipSpace(bytes, after + 1)
+  }
+  return names
+}
+
+const snakeCase = naming('snake_case')
+
+function columnOf(name: string): string {
+  return name.trim() === '' ? name : snakeCase.identifier(name)
 }
 
 function hashed(
@@ -49,9 +79,9 @@ function hashed(
   return { hashes, by }
 }
 
-/** One number for all keys of a page. */
-export function keysDigest({ hashes }: RecordKeys): number {
-  let digest = hashes.length
+/** One number for all keys of a page, and for what came before them. */
+export function keysDigest({ hashes }: Pick<RecordKeys, 'hashes'>, before = hashes.length): number {
+  let digest = before
   for (let index = 0; index < hashes.length; index++) digest = mixed(digest, hashes[index] as number)
   return digest
 }
@@ -141,7 +171,11 @@ function periodsIn(record: Uint8Array): number {
 /** A number for each record of a page, from its key or, without a key, from its text. */
 export function recordNumbers(records: Uint8Array, declared: readonly string[] | undefined): readonly number[] {
   const keys = recordKeys(records, declared)
-  if (keys !== undefined) return [...keys.hashes]
+  return keys === undefined ? textNumbers(records) : [...keys.hashes]
+}
+
+/** A number for the text of each record of a page. */
+export function textNumbers(records: Uint8Array): readonly number[] {
   return elements(records, skipSpace(records, 0)).map(({ start, end }) => hashOf(records, start, end))
 }
 
@@ -166,13 +200,35 @@ function valueHash(bytes: Uint8Array, object: number, name: Uint8Array): number 
     const value = skipSpace(bytes, skipSpace(bytes, nameEnd) + 1)
     const end = valueEnd(bytes, value)
     if (nameEnd - 1 - nameStart === name.length && equals(bytes, nameStart, name)) {
-      return kindAt(bytes, value) === 'null' ? undefined : hashOf(bytes, value, end)
+      return kindAt(bytes, value) === 'null' ? undefined : hashOfKey(bytes, value, end)
     }
     const after = skipSpace(bytes, end)
     if (bytes[after] !== COMMA) return undefined
     next = skipSpace(bytes, after + 1)
   }
   return undefined
+}
+
+/** Of a key, however it is spelled: `1`, `1.0` and `"1"` become one value of a column, as `"a"` and `"\u0061"` do. */
+function hashOfKey(bytes: Uint8Array, start: number, end: number): number {
+  const isText = bytes[start] === QUOTE
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]
+    if (byte !== BACKSLASH && (isText || byte !== POINT)) continue
+    const spelled = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
+    const plain = Buffer.from(isText ? textOf(spelled) : spelled.replace(/^(-?\d+)\.0+$/, '$1'))
+    return hashOf(plain, 0, plain.length)
+  }
+  return isText ? hashOf(bytes, start + 1, end - 1) : hashOf(bytes, start, end)
+}
+
+/** Texts are checked when the body is read. */
+function textOf(spelled: string): string {
+  try {
+    return String(JSON.parse(spelled))
+  } catch {
+    return spelled
+  }
 }
 
 /** Scalars are checked elsewhere: when the body is read, or when rows are made. Here only their end is found. */
@@ -211,6 +267,8 @@ function mixed(a: number, b: number): number {
 
 const QUOTE = 0x22
 const COMMA = 0x2c
+const POINT = 0x2e
+const BACKSLASH = 0x5c
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b

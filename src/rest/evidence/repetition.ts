@@ -11,6 +11,7 @@ import {
   type RecordKeys,
   recordKeys,
   recordNumbers,
+  textNumbers,
 } from './recordKeys.js'
 
 /** What is wrong with a list that goes in circles. The list's reader makes an error of it. */
@@ -24,6 +25,20 @@ export interface Circle {
 export interface Comparison {
   readonly circle?: Circle
   readonly doubt?: ListEnd
+}
+
+/** The texts of a list's records. */
+export interface ListTexts {
+  readonly known: KeyTable
+  /** One number for all of them, in which their order counts. */
+  readonly digest: number
+  /** How many came again on a later page. */
+  readonly repeated: number
+}
+
+/** Whether two readings of a list brought the same in the same order. */
+export function isSameReading(one: ListTexts | undefined, other: ListTexts | undefined): boolean {
+  return one !== undefined && one.digest === other?.digest && one.repeated === other.repeated
 }
 
 /** A page that was read before. */
@@ -42,6 +57,9 @@ const NEAR_MS = 300_000
 /** Most pages in a row with the keys of earlier pages but other values. */
 const MOST_OTHER_PAGES = 100
 
+/** Most pages in a row of a feed with the same keys in the same order. One record may change often, and each change is a page. */
+const MOST_FEED_PAGES = 1_000
+
 /** Distinct pages that are remembered, to detect repeated ones: so many of the last ones, and a share of those before. */
 const MOST_PAGES = 10_000
 
@@ -54,6 +72,8 @@ export interface RepetitionKind {
   readonly isGuess: boolean
   /** The list tells changes since a sync token. It names a record each time that it changed. */
   readonly isFeed: boolean
+  /** The texts of the records are remembered, so that a second reading tells what is new. */
+  readonly keepsTexts: boolean
 }
 
 /** Detects repetition in one list: pages, and records on later pages. Memory is bounded. */
@@ -62,6 +82,7 @@ export class Repetition {
   readonly #pages = new Map<string, SeenPage>()
   readonly #older = new OlderPages()
   readonly #keys = new KeyTable()
+  #texts: ListTexts | undefined
   /** Values of the paginator's field. Undefined: several records share one. */
   #values: KeyTable | undefined = new KeyTable()
   #first: Reading | undefined
@@ -71,12 +92,24 @@ export class Repetition {
   #equalPages = 0
   readonly #firstRecords = new Map<number, FirstRecord>()
   #stalePages = 0
+  /** Keys of the last page of a feed, and pages in a row that have them. */
+  #feedDigest: number | undefined
+  #feedPages = 0
+  /** Of a list without keys: the last page, and the pages in a row as long as it. */
+  #previous = { count: 0, bytes: 0, pages: 0, sum: 0 }
+  #equalSums = 0
   /** Moments of the last page that repeated keys, and the direction in which they have moved since. */
   #moments: readonly Moment[] = []
   #directions = new Map<string, number>()
 
   constructor(kind: RepetitionKind) {
     this.#kind = kind
+    if (kind.keepsTexts) this.#texts = { known: new KeyTable(), digest: 0, repeated: 0 }
+  }
+
+  /** The texts of the records, of a list with several pages. Undefined if they are not remembered. */
+  get texts(): ListTexts | undefined {
+    return this.#texts
   }
 
   /** The declared keys of all records. Undefined if some are unknown, or if the list has one page. */
@@ -99,9 +132,20 @@ export class Repetition {
 
   /** Remembers the keys of another part of page `number`. */
   part({ selection: { records, separators, count } }: Reading, number: number): void {
+    if (count > 0) this.#takeTexts(records, number)
     // Of a first page, only its first part is remembered, and that only once there is another page.
     if (number === 1) this.#areKeyed = false
     else if (count > 0) this.#takeKeys(this.#keysOf(records, separators), number)
+  }
+
+  /** Remembers the texts of records. Whether some came on an earlier page. */
+  #takeTexts(records: Uint8Array, number: number): boolean {
+    if (this.#texts === undefined) return false
+    const { known, digest, repeated } = this.#texts
+    const hashes = Float64Array.from(textNumbers(records))
+    const again = hashes.filter(hash => (known.add(hash, number) ?? number) !== number).length
+    this.#texts = { known, digest: keysDigest({ hashes }, digest), repeated: repeated + again }
+    return again > 0
   }
 
   /** What tells the records apart. In a feed nothing does but their text. */
@@ -109,7 +153,16 @@ export class Repetition {
     return this.#kind.isFeed ? undefined : recordKeys(records, this.#kind.primaryKey, separators)
   }
 
-  #remember({ selection: { records, count, separators }, response }: Reading, number: number): Comparison {
+  #remember(reading: Reading, number: number): Comparison {
+    const again = this.#takeTexts(reading.selection.records, number)
+    const circle = this.#kind.isFeed ? this.#feedCircle(reading, number) : undefined
+    if (circle !== undefined) return { circle }
+    const comparison = this.#compared(reading, number)
+    if (!again || !this.#kind.isFeed) return comparison
+    return { ...comparison, doubt: because('texts_repeat', this.#texts?.repeated ?? 0) }
+  }
+
+  #compared({ selection: { records, count, separators }, response }: Reading, number: number): Comparison {
     const keys = this.#keysOf(records, separators)
     if (keys?.by !== 'declared') this.#areKeyed = false
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
@@ -120,9 +173,13 @@ export class Repetition {
       ? `keys ${count} ${keysDigest(keys)} ${first.periods}`
       : `text ${count} ${records.length} ${crc32(records)}`
     const earlier = this.#pages.get(name) ?? this.#older.get(name)
-    if (keys?.by === 'declared' && this.#isStale(first, keys, repeated === count)) {
-      const problem = `${MOST_STALE_PAGES} pages in a row, up to page ${number}, brought only records that were there before: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
+    if (keys !== undefined && this.#isStale(first, keys, repeated === count)) {
+      const problem = `${this.#stalePages} pages, up to page ${number}, brought only records that were there before: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
       return { circle: { problem, earlier: 1 } }
+    }
+    if (keys === undefined && this.#isShuffled(records, count)) {
+      const problem = `${this.#equalSums} pages in a row, up to page ${number}, brought the same records in another order: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
+      return { circle: { problem, earlier: number - 1 } }
     }
     if (earlier === undefined) {
       if (this.#pages.size >= MOST_PAGES) this.#ageOldest()
@@ -154,6 +211,30 @@ export class Repetition {
     return { doubt, circle: { problem, earlier: earlier.number } }
   }
 
+  /** A feed names a record each time that it changed. Only very many pages of the same records show that it never ends. */
+  #feedCircle({ selection: { records, separators } }: Reading, number: number): Circle | undefined {
+    const keys = recordKeys(records, this.#kind.primaryKey, separators)
+    const digest = keys && keysDigest(keys)
+    this.#feedPages = digest !== undefined && digest === this.#feedDigest ? this.#feedPages + 1 : 0
+    this.#feedDigest = digest
+    if (this.#feedPages < MOST_FEED_PAGES) return undefined
+    const problem = `${MOST_FEED_PAGES} pages in a row, up to page ${number}, brought the same records with other values: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
+    return { problem, earlier: number - 1 }
+  }
+
+  /**
+   * Whether many pages in a row have the same records, in any order. They are compared only behind many pages of one
+   * length, which those have.
+   */
+  #isShuffled(records: Uint8Array, count: number): boolean {
+    const isAlike = count === this.#previous.count && records.length === this.#previous.bytes
+    const pages = isAlike ? this.#previous.pages + 1 : 0
+    const sum = pages < MOST_OTHER_PAGES ? 0 : textNumbers(records).reduce((all, text) => (all + text) % 2 ** 52, 0)
+    this.#equalSums = sum !== 0 && sum === this.#previous.sum ? this.#equalSums + 1 : 0
+    this.#previous = { count, bytes: records.length, pages, sum }
+    return this.#equalSums >= MOST_OTHER_PAGES
+  }
+
   #ageOldest(): void {
     const [name, page] = this.#pages.entries().next().value as [string, SeenPage]
     this.#pages.delete(name)
@@ -161,16 +242,17 @@ export class Repetition {
   }
 
   /**
-   * Whether too many pages in a row brought nothing new. On such a page all keys are known, and the first record has
-   * nearly the same members as when it last began a page. Later versions of the same records are new.
+   * Whether too many pages brought nothing new, with none between them that did. On such a page all keys are known, and
+   * the first record has the same members as when it first began a page, or with a declared key nearly the same. Later
+   * versions of the same records are new.
    */
-  #isStale(now: FirstRecord, { hashes }: RecordKeys, isKnown: boolean): boolean {
+  #isStale(now: FirstRecord, { hashes, by }: RecordKeys, isKnown: boolean): boolean {
     const first = hashes[0] as number
     const before = this.#firstRecords.get(first)
     if (before === undefined && this.#firstRecords.size < MOST_FIRST_RECORDS) this.#firstRecords.set(first, now)
     if (!isKnown) this.#stalePages = 0
-    else if (before !== undefined) this.#stalePages = isAlike(now, before) ? this.#stalePages + 1 : 0
-    return this.#stalePages >= MOST_STALE_PAGES
+    else if (before !== undefined) this.#stalePages = isAlike(now, before, by) ? this.#stalePages + 1 : 0
+    return this.#stalePages >= (by === 'declared' ? MOST_STALE_PAGES : MOST_OTHER_PAGES)
   }
 
   /** Number of consecutive pages with known keys after which a list certainly goes in circles. */
@@ -265,8 +347,10 @@ function changedMembers(now: FirstRecord, before: FirstRecord): number {
   return now.members.filter(digest => !members.has(digest)).length
 }
 
-function isAlike(now: FirstRecord, before: FirstRecord): boolean {
-  return now.periods === before.periods && isStamped(changedMembers(now, before), now.members.length)
+function isAlike(now: FirstRecord, before: FirstRecord, by: RecordKeys['by']): boolean {
+  const changed = changedMembers(now, before)
+  const isStampedOnly = by === 'declared' && isStamped(changed, now.members.length)
+  return now.periods === before.periods && (changed === 0 || isStampedOnly)
 }
 
 /** An API may stamp what it repeats. In a time series both the time and the value change. */

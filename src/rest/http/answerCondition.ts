@@ -2,7 +2,7 @@ import { JsonDocument, textAt } from '../../json/bytes.js'
 import { compiledPath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import { toldTime } from '../../model/backoff.js'
+import { toldTime } from '../../model/runtime/backoff.js'
 import type { AnswerCondition, ApiResponse, RetryPolicy, WaitFrom } from '../api.js'
 
 /** Whether an answer meets a condition. */
@@ -85,6 +85,11 @@ export function withValues(text: string, response: ApiResponse): string {
     const shown = (typeof value === 'string' ? value : stringifyJson(value)).replace(/[\s\p{Cc}]+/gu, ' ').trim()
     return shown.length > MOST_TEXT ? `${shown.slice(0, MOST_TEXT)}…` : shown
   })
+}
+
+/** The text with something else in every such place. */
+export function withoutValues(text: string, instead: string): string {
+  return text.replace(PLACE, () => instead)
 }
 
 /** What a path matches in a body. Undefined if the body is not JSON. */

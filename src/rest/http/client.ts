@@ -165,6 +165,9 @@ class OtherAnswerError extends Error {
 /** While a page is read it is in memory several times: as received, in rows, in columns. */
 const MOST_BODY_BYTES = 2 ** 28
 
+/** Tokens are short. Such an answer becomes objects as a whole, which take ten times its size. */
+const MOST_SIGNER_BYTES = 4 << 20
+
 /** Shorter waits cause no event. */
 const SHORTEST_EVENT_MS = 10
 
@@ -215,7 +218,10 @@ export function createClient(options: ClientOptions): Client {
       isReplay: options.isReplay === true,
       signal: asking.isFinished === true ? new AbortController().signal : asking.signal,
       timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
-      maxBodyBytes: options.maxBodyBytes ?? MOST_BODY_BYTES,
+      maxBodyBytes: Math.min(
+        options.maxBodyBytes ?? MOST_BODY_BYTES,
+        asking.bySigner === true ? MOST_SIGNER_BYTES : Number.POSITIVE_INFINITY,
+      ),
       bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
@@ -271,7 +277,7 @@ export function createClient(options: ClientOptions): Client {
       { ...asking, policy },
     )
     if (result.kind === 'answer') return result.response
-    const error = unanswered(request, result, resource, attempts)
+    const error = unanswered(request, result, asking, attempts)
     if (result.failure.isOther === true) throw new OtherAnswerError(error)
     if (result.failure.isOfSize === true && asking.asksSmaller?.(undefined) === true) throw new TooLargeError(error)
     throw error
@@ -507,14 +513,19 @@ const advice = {
   response_too_large: 'ask for smaller pages; only NDJSON and CSV are read in parts, between their rows',
 } as const
 
+/** Of an answer to a signer. */
+const ADDRESS_OF_TOKEN = 'check the address that gives the token: no answer with a token is so long'
+
 function unanswered(
   request: ApiRequest,
   { failure, url }: Extract<Attempt, { kind: 'failure' }>,
-  resource: string,
+  { resource, bySigner }: Pick<Asking, 'resource' | 'bySigner'>,
   attempts: number,
 ): RequestError {
   const tries = attempts === 1 ? '' : ` after ${attempts} attempts`
-  const message = `${resource}: ${request.method} ${url} failed${tries}: ${failure.text}; ${advice[failure.code]}`
+  const isLongToken = bySigner === true && failure.code === 'response_too_large'
+  const cure = isLongToken ? ADDRESS_OF_TOKEN : (failure.advice ?? advice[failure.code])
+  const message = `${resource}: ${request.method} ${url} failed${tries}: ${failure.text}; ${cure}`
   return new RequestError(failure.code, message, { resource, method: request.method, url, attempts })
 }
 

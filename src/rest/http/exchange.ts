@@ -429,6 +429,8 @@ interface Failure {
   readonly code: 'connection' | 'timeout' | 'response_format' | 'response_too_large'
   /** Plain text for people, without a URL. */
   readonly text: string
+  /** The one thing to do, if it is known better than from the code. */
+  readonly advice?: string | undefined
   /** Whether a retry may help. */
   readonly transient: boolean
   /** The answer took too long, or was too long. Fewer records may help. */
@@ -445,40 +447,53 @@ function failureOf(error: unknown, host: string): Failure {
   const place = error instanceof ProxyError ? `${host}, or the proxy ${error.proxy} on the way to it,` : host
   for (const code of codes) {
     const known = knownFailures[code]
-    if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', place)} (${code})` }
+    if (known === undefined) continue
+    const text = known.text.replace('{host}', place).replace(/,$/, '')
+    return { ...known, text: `${text} (${code})` }
   }
   const alert = codes.find(code => /_ALERT_.*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)/.test(code))
   if (alert !== undefined) {
-    const text = `${host} refused the connection: it wants a certificate of the client, or another one (${alert}); see \`auth\` with \`type: mtls\``
-    return { code: 'connection', transient: false, text }
+    return {
+      code: 'connection',
+      transient: false,
+      text: `${host} refused the connection: it wants a certificate of the client, or another one (${alert})`,
+      advice: 'see `auth` with `type: mtls`',
+    }
   }
   const handshake = codes.find(code => /^(ERR_SSL_|EPROTO$)/.test(code))
   if (handshake !== undefined) {
     return {
       code: 'connection',
       transient: false,
-      text: `${host} does not answer with TLS (${handshake}); is it http?`,
+      text: `${host} does not answer with TLS (${handshake})`,
+      advice: 'is it http?',
     }
   }
   const certificate = codes.find(code => /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_/.test(code))
   if (certificate !== undefined) {
-    const trust = UNKNOWN_AUTHORITY.test(certificate)
-      ? '; if it is signed by an authority of your own, name the file with it in NODE_EXTRA_CA_CERTS'
-      : ''
-    const text = `the certificate of ${host} is not trusted (${certificate})${trust}`
-    return { code: 'connection', transient: false, text }
+    const text = `the certificate of ${host} is not trusted (${certificate})`
+    return { code: 'connection', transient: false, text, advice: certificateAdvice(certificate) }
   }
   const text = error instanceof Error ? error.message : String(error)
   return { code: 'connection', transient: !(error instanceof TypeError && codes.length === 0), text }
 }
 
 function refusedByProxy({ proxy }: ProxyError, status: number, host: string): Failure {
-  const advice = status === 407 ? ': it wants a user and a password; write them into HTTPS_PROXY or HTTP_PROXY' : ''
-  const text = `the proxy ${proxy} does not lead to ${host}: it answers ${status}${advice}`
-  return { code: 'connection', transient: status >= 500, text }
+  const text = `the proxy ${proxy} does not lead to ${host}: it answers ${status}`
+  const advice =
+    status === 407
+      ? 'it wants a user and a password; write them into HTTPS_PROXY or HTTP_PROXY'
+      : 'if no proxy is needed there, name the host in NO_PROXY'
+  return { code: 'connection', transient: status >= 500, text, advice }
 }
 
-const UNKNOWN_AUTHORITY = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/
+function certificateAdvice(code: string): string {
+  if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code))
+    return 'if it is signed by an authority of your own, name the file with it in NODE_EXTRA_CA_CERTS'
+  if (/HAS_EXPIRED|NOT_YET_VALID/.test(code)) return 'it must be renewed there, or the clock of this machine is wrong'
+  if (code.includes('ALTNAME')) return 'it is for another host: check the address'
+  return 'check the address'
+}
 
 const knownFailures: Readonly<Record<string, Failure>> = {
   ECONNREFUSED: { code: 'connection', transient: true, text: 'nothing listens at {host}' },

@@ -27,7 +27,8 @@ export function proxyFor(url: string, { http, https, except = '' }: Proxies): Ht
   if (proxy === undefined) return undefined
   const host = hostname.toLowerCase().replace(/^\[(.*)\]$/, '$1')
   if (isLoopback(host)) return undefined
-  const actualPort = port === '' ? (protocol === 'https:' ? '443' : '80') : port
+  const usualPort = protocol === 'https:' ? '443' : '80'
+  const actualPort = port === '' ? usualPort : port
   const entries = except.toLowerCase().split(/[\s,]+/)
   return entries.some(entry => entry !== '' && covers(entry, host, actualPort)) ? undefined : proxy
 }

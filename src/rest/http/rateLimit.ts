@@ -1,4 +1,4 @@
-import { retryAfterMs, toldTime } from '../../model/backoff.js'
+import { retryAfterMs, toldTime } from '../../model/runtime/backoff.js'
 import type { Clock } from '../../model/source.js'
 
 /** What an answer says of one limit of the API. */
@@ -315,5 +315,6 @@ function rateOf({ requests = Number.POSITIVE_INFINITY, perMs = 1_000 }: RateLimi
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined ? b : b === undefined ? a : Math.min(a, b)
+  if (a === undefined) return b
+  return b === undefined ? a : Math.min(a, b)
 }

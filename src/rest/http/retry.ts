@@ -1,6 +1,6 @@
-import { backoffMs, retryAfterMs } from '../../model/backoff.js'
 import { RequestError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
+import { backoffMs, retryAfterMs } from '../../model/runtime/backoff.js'
 import { type Clock, LONGEST_TIMER_MS } from '../../model/source.js'
 import type { RetryPolicy } from '../api.js'
 
@@ -18,7 +18,7 @@ export interface Again {
 }
 
 /** What is needed to repeat a request. */
-export interface Repetition {
+export interface RepeatedRequest {
   readonly resource: string
   readonly policy: RetryPolicy
   readonly clock: Clock
@@ -34,7 +34,7 @@ export interface Repetition {
 export async function repeated<Result>(
   ask: (attempt: number) => Promise<Result>,
   again: (result: Result) => Again | undefined,
-  { resource, policy, clock, signal, emit, deadline }: Repetition,
+  { resource, policy, clock, signal, emit, deadline }: RepeatedRequest,
 ): Promise<{ readonly result: Result; readonly attempts: number }> {
   for (let attempt = 1; ; attempt++) {
     const result = await ask(attempt)

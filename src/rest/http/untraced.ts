@@ -1,4 +1,4 @@
-import { hasTelemetry } from '../../model/registeredTelemetry.js'
+import { hasTelemetry } from '../../model/runtime/registeredTelemetry.js'
 
 /** By which the SDKs of OpenTelemetry know that no span shall be made. */
 const SUPPRESSED = 'OpenTelemetry SDK Context Key SUPPRESS_TRACING'

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonValue, withMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import { percentEncoded } from '../../model/percentEncoding.js'
+import { percentEncoded } from '../../model/texts/percentEncoding.js'
 import type { ApiRequest, RequestBody } from '../api.js'
 import { decoded } from './redact.js'
 

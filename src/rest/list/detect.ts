@@ -20,8 +20,8 @@ import {
 import { cursor } from '../paginators/cursor.js'
 import { headerLink, jsonLink, linkTarget } from '../paginators/nextLink.js'
 import { pageNumber } from '../paginators/pageNumber.js'
-import { limited, proven, suspect, wholeNumber } from '../paginators/paginator.js'
-import { read, type Target, target } from '../paginators/range.js'
+import { proven, suspect, wholeNumber } from '../paginators/paginator.js'
+import { type NumberPlace, read, target } from '../paginators/range.js'
 import { pathOfKeys } from './answer/selector.js'
 
 export interface DetectedPaginator {
@@ -50,21 +50,21 @@ export function otherWay(
   guessed: DetectedPaginator,
 ): ListEnd | undefined {
   const { kind, paths } = guessed
-  const ends = `the guessed paginator (${guessed.guess}) ends the list, but`
+  const { guess } = guessed
   const hints = pagingHints(document)
   if (kind !== 'header_link' && linkTarget(answer.headers.link, 'next') !== undefined) {
-    return suspect(`${ends} its last page has a Link header with rel="next"; configure \`paginator\``)
+    return because('guess_missed_more', guess, 'its last page has a Link header with rel="next"')
   }
   const next = nextHints(hints).find(({ leads, path }) => leads && !paths.includes(path))
-  if (next?.kind === 'link') return suspect(`${ends} its last page has a link at ${next.path}; configure \`paginator\``)
+  if (next?.kind === 'link') return because('guess_missed_more', guess, `its last page has a link at ${next.path}`)
   const said = saidMore(hints)
-  if (said?.more === true) return suspect(`${ends} "${said.path}" says there is more; configure \`paginator\``)
-  if (next !== undefined) return limited(`${ends} its last page has a value at ${next.path}`)
+  if (said?.more === true) return because('guess_missed_more', guess, `"${said.path}" says there is more`)
+  if (next !== undefined) return because('guess_in_doubt', guess, `its last page has a value at ${next.path}`)
   const [pages, page] = [count(hints, 'pages', 1), count(hints, 'page', 0)]
   if (kind === 'page_number' || pages === undefined || page === undefined || page.number >= pages.number) {
     return undefined
   }
-  return limited(`${ends} its last page is, by its own number, page ${page.number} of ${pages.number}`)
+  return because('guess_in_doubt', guess, `its last page is, by its own number, page ${page.number} of ${pages.number}`)
 }
 
 /** A paginator for the next page that the answer leads to. */
@@ -126,10 +126,8 @@ function onePage(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator
 /** A guess proves nothing: a list may have more records than the answer mentions. */
 function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
   const contradicted = contradiction(page, hints)
-  if (contradicted !== undefined) {
-    const reason = `${contradicted.what}, but no way to the next page was found; configure \`paginator\``
-    return contradicted.isSure ? suspect(reason) : limited(reason)
-  }
+  if (contradicted !== undefined)
+    return because(contradicted.isSure ? 'no_way_on' : 'perhaps_no_way_on', contradicted.what)
   if (page.records === 0) return proven('the list is empty')
   const said = saidMore(hints)
   if (said?.more === false) return proven(`"${said.path}" says there is no more`)
@@ -183,7 +181,7 @@ function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPagi
 }
 
 /** Doubts an answer whose own page number is not the one that was requested. */
-function checked(paginator: Paginator, place: Target, path: string, shift: number): Paginator {
+function checked(paginator: Paginator, place: NumberPlace, path: string, shift: number): Paginator {
   return {
     ...paginator,
     doubt(page, previous) {
@@ -196,7 +194,7 @@ function checked(paginator: Paginator, place: Target, path: string, shift: numbe
 }
 
 /** The place of one of these parameters in the request's query or body. If it has none, the usual place of the first. */
-function placeOf(request: ApiRequest, names: readonly string[]): Target {
+function placeOf(request: ApiRequest, names: readonly string[]): NumberPlace {
   const [first = ''] = names
   const sent = [...request.params.map(([name]) => name), ...queryNames(request.url)]
   const inQuery = sent.find(name => names.some(known => bareName(known) === bareName(name)))
@@ -234,11 +232,11 @@ function memberPath(value: JsonValue, wanted: ReadonlySet<string>): string | und
 }
 
 /** The place, as configuration keys of a paginator. */
-function keys(what: 'cursor' | 'page', place: Target): Record<string, string> {
+function keys(what: 'cursor' | 'page', place: NumberPlace): Record<string, string> {
   return 'param' in place ? { [`${what}_param`]: place.param } : { [`${what}_body_path`]: place.bodyPath }
 }
 
-function placeText(what: 'cursor' | 'page', place: Target, standard: string): string {
+function placeText(what: 'cursor' | 'page', place: NumberPlace, standard: string): string {
   if ('bodyPath' in place) return `, ${what}_body_path: ${place.bodyPath}`
   return place.param === standard ? '' : `, ${what}_param: ${place.param}`
 }

@@ -1,15 +1,15 @@
 import { JsonDocument } from '../../json/bytes.js'
 import { compiledPath } from '../../json/path.js'
-import { retryAfterMs } from '../../model/backoff.js'
 import { RequestError, shortened } from '../../model/errors.js'
-import { uriComponent } from '../../model/percentEncoding.js'
 import {
   NotRecordedError,
   type RecordedResponse,
   type ResponseIdentity,
   type ResponseJournal,
 } from '../../model/responses.js'
+import { retryAfterMs } from '../../model/runtime/backoff.js'
 import type { ListEnd } from '../../model/source.js'
+import { uriComponent } from '../../model/texts/percentEncoding.js'
 import { count } from '../../model/verdict.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
 import { jsonBody } from '../body/jsonBody.js'
@@ -216,6 +216,10 @@ export class ExportJob {
     const { urlPath } = this.#model
     if (urlPath === undefined) return []
     const { document, request } = this.#done
+    const bytes = document?.bytes.length ?? 0
+    if (bytes > MOST_STATUS_BYTES) {
+      throw this.#error(`the last status has ${bytes} bytes, and ${MOST_STATUS_BYTES} are the most`)
+    }
     const status = document?.value(document.root) ?? null
     const path = compiledPath(urlPath)
     const matches = path.matches(status)
@@ -246,6 +250,9 @@ export class ExportJob {
     return listError(this.#walk.reader, 'response_format', `${problem}; it begins ${begins}`, { request })
   }
 }
+
+/** The status of a job is short, even with the addresses of many files. It becomes objects as a whole. */
+const MOST_STATUS_BYTES = 16 << 20
 
 /** The identity of the first order that did not fail: a job that failed is ordered again by the next run. */
 async function unspent({ reader, context, key }: JobWalk): Promise<string> {

@@ -5,7 +5,7 @@ import type { Scrubber } from '../../model/secrets/scrubber.js'
 import type { ExtractContext, ResourceNotes } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, KindAuthenticator, Paginator } from '../api.js'
 import type { EndpointResource } from '../document/model.js'
-import { withValues } from '../http/answerCondition.js'
+import { withoutValues, withValues } from '../http/answerCondition.js'
 import type { Client } from '../http/client.js'
 import { redactUrl } from '../http/redact.js'
 import { requestUrl } from '../http/wire.js'
@@ -106,7 +106,7 @@ export function statusError(
   const resource = reader.resource.name
   const { method } = request
   const name = STATUS_CODES[status]
-  const body = response.body.length === 0 ? 'without a body' : bodyExcerpt(reader, response)
+  const body = response.body.length === 0 ? nothingOf(reader) : bodyExcerpt(reader, response)
   const advice = refusal ?? statusAdvice(status, reader)
   const message = `${resource}: ${method} ${url} was answered ${status}${name === undefined ? '' : ` ${name}`}, ${body}; ${advice}`
   return new RequestError('http_status', message, { resource, method, url, status, attempts })
@@ -125,9 +125,16 @@ export function declaredError(
   const { method } = request
   const resource = reader.resource.name
   // A value of the answer may be somebody's.
-  const text = reader.scrubber.text(reader.mask === undefined ? withValues(words, response) : words)
+  const text = reader.scrubber.text(
+    reader.mask === undefined ? withValues(words, response) : withoutValues(words, '(not shown because of `mask`)'),
+  )
   const message = `${resource}: ${text} (${path}; ${method} ${url} was answered ${status})`
   return new RequestError('http_status', message, { resource, method, url, status, attempts })
+}
+
+/** What is there of an answer that has no bytes: a mask leaves none of a text that is not JSON. */
+function nothingOf({ mask }: ListReader): string {
+  return mask === undefined ? 'without a body' : 'without a body, or with one that is not shown because of `mask`'
 }
 
 /** The beginning of a body, quoted, with secrets removed. */

@@ -1,11 +1,11 @@
-import { elements, type JsonDocument, skipSpace } from '../../json/bytes.js'
-import { joinRecords } from '../../json/records.js'
-import type { JsonObject } from '../../json/value.js'
-import { retryAfterMs } from '../../model/backoff.js'
+import type { JsonDocument } from '../../json/bytes.js'
+import type { JsonObject, JsonValue } from '../../json/value.js'
 import { RequestError, shortened } from '../../model/errors.js'
 import { NotRecordedError, type ResponseJournal } from '../../model/responses.js'
+import { retryAfterMs } from '../../model/runtime/backoff.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
+import { declaredKeys } from '../evidence/declaredKeys.js'
 import {
   because,
   isPerhapsBeforeFirst,
@@ -14,6 +14,7 @@ import {
   VALUE_OF_PARENT,
   withoutValue,
 } from '../evidence/evidence.js'
+import { otherLists } from '../evidence/keysOfLists.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import { filledNearPlace } from '../evidence/nearPlace.js'
 import { recordNumbers } from '../evidence/recordKeys.js'
@@ -28,7 +29,7 @@ import { applyPatch, requestKey } from '../request/request.js'
 import { parentMembers, withMembers } from './answer/includeParent.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './answer/readAnswer.js'
 import { judged } from './answer/responseActions.js'
-import type { Selection } from './answer/selector.js'
+import { recordsWhere, type Selection } from './answer/selector.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
 import { ExportJob } from './exportJob.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
@@ -38,7 +39,7 @@ import { type KeyedRequest, keyed, ReadAhead } from './readAhead.js'
 import type { Caps } from './shortPages.js'
 import { settleShortPage } from './shortPages.js'
 import { fromLink, isExpired, TokenExpiredError, tokenOf } from './syncToken.js'
-import { hasToken } from './tokenWindow.js'
+import { hasToken, isReadByText } from './tokenWindow.js'
 
 /** What is known about a list after its end. */
 export interface Ended {
@@ -47,6 +48,8 @@ export interface Ended {
   readonly pages: number
   /** Key path of the action that asks to read the list from its start again. */
   readonly reset?: string | undefined
+  /** The sync token of a list that showed its end, whatever else is in doubt. */
+  readonly token?: JsonValue | undefined
 }
 
 type Start = { readonly next: KeyedRequest } | { readonly end: ListEnd }
@@ -133,10 +136,11 @@ export class ListWalk {
     const { part } = context
     this.#paginator = part === undefined ? reader.paginator : reader.paginator?.parts?.of(part.start, part.end)
     this.#evidence = new ListEvidence({
-      primaryKey: reader.resource.hints.primaryKey,
+      primaryKey: declaredKeys(reader.resource),
       field: reader.paginator?.field,
       isGuess: reader.paginator === undefined && reader.resource.endpoint.job === undefined,
       isFeed: hasToken(reader, context.window),
+      keepsTexts: isReadByText(reader, context.window),
       selector: reader.resource.endpoint.dataSelector,
       isMasked: reader.mask !== undefined,
     })
@@ -154,6 +158,7 @@ export class ListWalk {
     const { parent } = this.#context
     try {
       const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
+      if (this.#isAmongOthers) this.#evidence.among(otherLists(this.#reader.resource, this.#context.notes))
       let first: Reading | undefined
       const start = await this.#ordered(this.#first())
       if ('end' in start) return { end: start.end, pages: 0, evidence: this.#evidence }
@@ -185,8 +190,10 @@ export class ListWalk {
         if ('end' in step) {
           await this.#job?.finish()
           const end = this.#judged(step.end, number)
-          const token = end.end === 'proven' && this.#givesToken() ? tokenOf(this.#reader, reading) : undefined
-          return this.#ended(token === undefined ? end : { ...end, token }, number)
+          const hasEnded = end.end === 'proven' || this.#evidence.isRepeatingFeed
+          const token = hasEnded && this.#givesToken() ? tokenOf(this.#reader, reading) : undefined
+          const isKept = token !== undefined && end.end === 'proven'
+          return { ...this.#ended(isKept ? { ...end, token } : end, number), token }
         }
         following = 'following' in step ? step.following : undefined
         if ('next' in step) next = step.next
@@ -535,6 +542,14 @@ export class ListWalk {
     }
   }
 
+  /** Whether there are other lists of the resource, whose records are other ones than those of this list. */
+  get #isAmongOthers(): boolean {
+    const { resource, part } = this.#reader
+    const isBelow = this.#context.parent !== undefined || this.#context.parents !== undefined
+    const isFirstLook = this.#walk.pagesBefore === undefined
+    return isBelow && isFirstLook && part === undefined && resource.incremental?.token === undefined
+  }
+
   /** Returns the page, or the one that belongs in its place if the page before was short. */
   async #settled(reading: Reading, number: number): Promise<Reading> {
     const [previous, short] = [this.#previous, this.#paginator?.shortPages]
@@ -543,7 +558,7 @@ export class ListWalk {
     if (previous.flow.kind !== 'continue' || records === 0 || records >= short.limit(previous.page)) return reading
     const after = (patch: RequestPatch): KeyedRequest => keyed(this.#patched(previous.page.request, patch))
     const settled = await settleShortPage(previous, reading, short, {
-      primaryKey: this.#reader.resource.hints.primaryKey,
+      primaryKey: declaredKeys(this.#reader.resource),
       longestPage: this.#context.notes.longestPage,
       ask: patch => this.#between(after(patch), number),
       keyOf: patch => after(patch).key,
@@ -554,7 +569,8 @@ export class ListWalk {
         break
       case 'unasked':
         // An API that caps its pages would not say behind the first one that there is no more.
-        if (previous.envelope.more?.more !== false) this.#evidence.doubtUnlessCounted(perhapsCapped(records))
+        if (previous.envelope.more?.more !== false && previous.envelope.isLast !== true)
+          this.#evidence.doubtUnlessCounted(perhapsCapped(records))
         break
       case 'filtered':
         this.#evidence.leavesRecordsOut()
@@ -573,7 +589,9 @@ export class ListWalk {
   /** The end of a list at a page that brought only known records. An API that caps its pages could give no others. */
   #withoutNew({ page: { records }, envelope: { more } }: Reading): ListEnd {
     if (more?.more === false) return because('no_more', more.path)
-    return records < this.#context.notes.longestPage ? because('nothing_new') : because('unsettled_page', records)
+    const end = because('nothing_new')
+    if (records >= this.#context.notes.longestPage) this.#evidence.doubt(perhapsCapped(records, end))
+    return end
   }
 
   /** The page without records of the page before that were asked for again. */
@@ -583,21 +601,19 @@ export class ListWalk {
     if (previous === undefined) return reading
     const repeats = this.#paginator?.repeats?.(page, previous.page)
     if (repeats?.includes(true) !== true) return reading
-    const { primaryKey } = this.#reader.resource.hints
+    const primaryKey = declaredKeys(this.#reader.resource)
     // Without a key, several records may be the same. Each comes again as often as it came before.
     const known = new Map<number, number>()
     for (const record of recordNumbers(previous.selection.records, primaryKey))
       known.set(record, (known.get(record) ?? 0) + 1)
     const numbers = recordNumbers(selection.records, primaryKey)
-    const { records } = selection
-    const spans = elements(records, skipSpace(records, 0)).filter((_, index) => {
+    const fresh = recordsWhere(selection, (_, index) => {
       const record = numbers[index] as number
       const times = known.get(record) ?? 0
       if (repeats[index] !== true || times === 0) return true
       known.set(record, times - 1)
       return false
     })
-    const fresh = { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined }
     const without = { ...reading, selection: fresh }
     this.#held.delete(reading)
     this.#held.add(without)
@@ -707,7 +723,7 @@ export class ListWalk {
     const before = this.#evidence.records - selection.count
     const within = this.#walk.caps.kept(selection, before)
     const kept = this.#walk.fresh?.(within) ?? within
-    const { records, count } = members === undefined ? kept : withMembers(kept, members, resource)
+    const { records, count, separators } = members === undefined ? kept : withMembers(kept, members, resource)
     const bytes = response.body.length
     this.#context.emit({
       type: 'page',
@@ -724,6 +740,7 @@ export class ListWalk {
       announced: this.#evidence.announced,
       place: this.#paginator?.parts?.place(page),
       from: { method: page.request.method, url: response.url },
+      written: rows => this.#evidence.written(rows, rows === records ? separators : undefined),
     }
   }
 

@@ -16,7 +16,7 @@ export function keyed(request: ApiRequest): KeyedRequest {
 }
 
 /** Sends one request of a list. */
-export type Fetch = (asked: KeyedRequest, signal: AbortSignal) => Promise<OwnedResponse>
+export type FetchAnswer = (asked: KeyedRequest, signal: AbortSignal) => Promise<OwnedResponse>
 
 interface Underway {
   readonly answer: Promise<OwnedResponse>
@@ -29,7 +29,7 @@ interface Underway {
  * of requests.
  */
 export class ReadAhead {
-  readonly #fetch: Fetch
+  readonly #fetch: FetchAnswer
   readonly #signal: AbortSignal
   readonly #memory: PageMemory | undefined
   /** Most requests that may be in flight early. */
@@ -46,7 +46,7 @@ export class ReadAhead {
   /** Size of the last answer that was taken. The next one is expected to be as large. */
   #usualBytes = 0
 
-  constructor(fetch: Fetch, { endpoint, incremental }: EndpointResource, context: ExtractContext) {
+  constructor(fetch: FetchAnswer, { endpoint, incremental }: EndpointResource, context: ExtractContext) {
     const { signal, memory, concurrency } = context
     this.#fetch = fetch
     this.#signal = signal

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import { elements, skipSpace } from '../../json/bytes.js'
-import { joinRecords } from '../../json/records.js'
 import type { ListEnd } from '../../model/source.js'
 import { count } from '../../model/verdict.js'
+import { declaredKeys } from '../evidence/declaredKeys.js'
 import { because } from '../evidence/evidence.js'
 import { recordKeys } from '../evidence/recordKeys.js'
-import { includedName } from './answer/includeParent.js'
-import type { Selection } from './answer/selector.js'
+import { recordsWhere, type Selection } from './answer/selector.js'
 import type { ListReader } from './listReader.js'
 import type { Ended } from './listWalk.js'
 
@@ -34,12 +33,9 @@ export class Restart {
 
   /** Undefined if no response action can ask for it. */
   static of({ resource }: ListReader): Restart | undefined {
-    const { endpoint, hints, incremental, includeFromParent, parent } = resource
+    const { endpoint, incremental } = resource
     if (!endpoint.responseActions.some(({ action }) => action === 'reset_pagination')) return undefined
-    // They are the same for all records of a list, and are added later.
-    const included = includeFromParent.map(key => includedName(parent ?? '', key))
-    const primaryKey = (hints.primaryKey ?? []).filter(name => !included.includes(name))
-    return new Restart(primaryKey, incremental !== undefined)
+    return new Restart(declaredKeys(resource) ?? [], incremental !== undefined)
   }
 
   /** Why the list cannot be read again. Undefined: it can. */
@@ -71,14 +67,13 @@ export class Restart {
     if (selection.count === 0) return selection
     const keys = this.#keys(selection)
     const { records } = selection
-    const spans = elements(records, skipSpace(records, 0)).filter(({ start, end }, index) => {
+    return recordsWhere(selection, ({ start, end }, index) => {
       const key = keys[index]
       const versions = key === undefined ? undefined : this.#known.get(key)
       if (key === undefined || versions === undefined) return true
       this.#cameAgain.add(key)
       return this.#takesChanges && !versions.has(digest(records, start, end))
     })
-    return { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined }
   }
 
   #keys({ records, separators }: Selection): readonly number[] {

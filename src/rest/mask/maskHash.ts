@@ -1,4 +1,4 @@
-import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../model/runtime/nodeCrypto.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
 import { type MaskRule, ruleBelow } from './maskRules.js'
 

@@ -1,4 +1,4 @@
-import { remembered } from '../../model/remembered.js'
+import { remembered } from '../../model/runtime/remembered.js'
 import { naming } from '../../schema/naming.js'
 
 const snakeCase = naming('snake_case')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
-import { later } from '../../model/firstUse.js'
+import { later } from '../../model/runtime/firstUse.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because, isWithoutNext } from '../evidence/evidence.js'

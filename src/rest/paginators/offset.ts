@@ -6,8 +6,8 @@ import { because } from '../evidence/evidence.js'
 import { checkEnds, checkFlag, emptyPage, flagPath, maySayMore } from './listEnds.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, isEndless, rangeEnds, read, type Target, target, withoutFlag, write } from './range.js'
-import { totalOf, totalPath, totalValue, untrueTotal } from './totals.js'
+import { facts, isEndless, type NumberPlace, rangeEnds, read, target, withoutFlag, write } from './range.js'
+import { declaresTotal, totalOf, totalPath, totalValue, untrueTotal } from './totals.js'
 
 const schema = strictObject(() => ({
   type: z.literal('offset'),
@@ -80,7 +80,7 @@ export const offset = definePaginator({
 
 type OffsetConfig = z.output<typeof schema>
 
-function offsetPlace({ offset_param, offset_body_path, offset_template }: OffsetConfig): Target {
+function offsetPlace({ offset_param, offset_body_path, offset_template }: OffsetConfig): NumberPlace {
   const place = target(offset_param, offset_body_path, 'offset')
   const [before, after] = offset_template?.split('{offset}') ?? []
   return 'param' in place && before !== undefined && after !== undefined ? { ...place, around: [before, after] } : place
@@ -128,7 +128,7 @@ function offsetPaginator(
     },
     check: first => checkFlag(first, config),
     announced(page) {
-      if (maximum != null || flagAt !== undefined) return undefined
+      if (maximum != null || (flagAt !== undefined && !declaresTotal(config))) return undefined
       if (end === Number.POSITIVE_INFINITY) return isPart ? undefined : total(page)
       const records = total(page)
       const last = Math.max(end, position(page) + page.records)

@@ -131,9 +131,7 @@ function pageNumberPaginator(config: PageNumberConfig, from?: number, end = Numb
 
   /** The number of pages, if the page gives it and a path is configured that counts pages. */
   function pages(page: ApiPage): number | undefined {
-    return declaresTotal(config) && flagAt === undefined
-      ? totalOf(totalValue(page, config), Math.min(page.records, 1))
-      : undefined
+    return declaresTotal(config) ? totalOf(totalValue(page, config), Math.min(page.records, 1)) : undefined
   }
 
   /** An API may say that an empty list has one page. */

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { compilePath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import { RequestError, shortened } from '../../model/errors.js'
-import { nearMiss } from '../../model/nearMiss.js'
 import type { ListEnd } from '../../model/source.js'
+import { nearMiss } from '../../model/texts/nearMiss.js'
 import type { ApiPage, Paginator } from '../api.js'
 
 /** A kind of paginator, as `paginator.type` names it. */
@@ -49,10 +49,6 @@ export const bodyPath = z.string().min(1)
 
 export function proven(reason: string): ListEnd {
   return { end: 'proven', reason }
-}
-
-export function limited(reason: string): ListEnd {
-  return { end: 'limited', reason }
 }
 
 export function suspect(reason: string): ListEnd {

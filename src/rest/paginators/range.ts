@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { JsonValue } from '../../json/value.js'
+import { isJsonObject, type JsonValue } from '../../json/value.js'
 import type { RequestError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, RequestPatch } from '../api.js'
@@ -22,7 +22,7 @@ export const rangeEnds = (counted: 'records' | 'pages') => ({
 })
 
 /** Where a number goes in a request. */
-export type Target =
+export type NumberPlace =
   | {
       readonly param: string
       /** Texts before and after the number. */
@@ -34,12 +34,12 @@ export function target(
   param: string | null | undefined,
   bodyPath: string | null | undefined,
   standard: string,
-): Target {
+): NumberPlace {
   return bodyPath == null ? { param: param ?? standard } : { bodyPath }
 }
 
 /** The patch that writes these numbers. */
-export function write(...values: readonly (readonly [Target, number])[]): RequestPatch {
+export function write(...values: readonly (readonly [NumberPlace, number])[]): RequestPatch {
   const params: Record<string, string> = {}
   const body: { path: string; value: JsonValue }[] = []
   for (const [place, value] of values) {
@@ -50,7 +50,7 @@ export function write(...values: readonly (readonly [Target, number])[]): Reques
 }
 
 /** The number in a request. Undefined if there is none. */
-export function read(request: ApiRequest, place: Target): number | undefined {
+export function read(request: ApiRequest, place: NumberPlace): number | undefined {
   const value = valueIn(request, place)
   if (!('param' in place) || place.around === undefined) return wholeNumber(value)
   const [before, after] = place.around
@@ -59,20 +59,16 @@ export function read(request: ApiRequest, place: Target): number | undefined {
 }
 
 /** What a request has at this place. */
-export function valueIn(request: ApiRequest, place: Target): JsonValue | undefined {
+export function valueIn(request: ApiRequest, place: NumberPlace): JsonValue | undefined {
   if ('param' in place) return request.params.findLast(([name]) => name === place.param)?.[1]
   const { body } = request
   if (body?.kind === 'form') return body.pairs.findLast(([name]) => name === place.bodyPath)?.[1]
   if (body?.kind !== 'json') return undefined
   let value: JsonValue | undefined = body.value
   for (const key of place.bodyPath.split('.')) {
-    value = isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined
+    value = isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
   }
   return value
-}
-
-function isRecord(value: JsonValue | undefined): value is { readonly [key: string]: JsonValue } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** What the page says about the end of a range. */

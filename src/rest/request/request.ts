@@ -1,7 +1,7 @@
 import { type JsonObject, type JsonValue, setMember, setNumberLiteral, withMember } from '../../json/value.js'
 import { canonicalJson, stringifyJson } from '../../json/write.js'
 import { DataError, RequestError, shortened } from '../../model/errors.js'
-import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../model/runtime/nodeCrypto.js'
 import { functionError, isPromise, unheard } from '../../model/userFunction.js'
 import type { ApiRequest, RequestBody, RequestPatch } from '../api.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from '../document/model.js'

@@ -210,7 +210,10 @@ function moved(wall: WallClock, unit: Unit, bound: Bound): WallClock {
     date.getUTCSeconds(),
   ]
   const kept = 6 - units.indexOf(unit) + 1
-  const start = fields.map((field, at) => (at < kept ? field : at === 2 ? 1 : 0)) as typeof fields
+  const start = fields.map((field, at) => {
+    if (at < kept) return field
+    return at === 2 ? 1 : 0
+  }) as typeof fields
   const isShortened = wall.micros !== 0 || start.some((field, at) => field !== fields[at])
   if (bound === 'upper' && isShortened) start[kept - 1] = (start[kept - 1] ?? 0) + 1
   const edge = new Date(0)

@@ -6,6 +6,10 @@ import { type JsonObject, type JsonValue, numberLiteral, setMember, setNumberLit
 export interface Expression {
   /** `bool`, or `dyn` if only the record can tell. */
   readonly type: string
+  /** The fields of the record that it reads. */
+  readonly reads: readonly FieldRead[]
+  /** Whether its value is that of its one field. */
+  readonly isCopy: boolean
   /**
    * Sets the value of the expression for a record as a member of `target`. Sets nothing if the value is an empty optional. Throws
    * an Error in plain words.
@@ -13,6 +17,13 @@ export interface Expression {
   assign(record: JsonObject, target: Record<string, JsonValue>, name: string): void
   /** The value of an expression that decides. Throws an Error if it is neither true nor false. */
   decides(record: JsonObject): boolean
+}
+
+/** A field that an expression reads. */
+export interface FieldRead {
+  readonly names: readonly string[]
+  /** Whether it counts what the value is, and not only whether there is one, or whether it equals that of another field. */
+  readonly isValue: boolean
 }
 
 /** Throws a SyntaxError with the column if the text is no expression, or one that can never work. */
@@ -32,6 +43,8 @@ export function compileExpression(text: string): Expression {
   const path = memberPath(parsed.ast)
   return {
     type,
+    reads: readsOf(parsed.ast),
+    isCopy: path !== undefined && path.length > 0,
     assign(record, target, name) {
       const found = path === undefined ? undefined : memberAt(record, path)
       if (found === undefined) return assignValue(target, name, evaluate(record))
@@ -126,6 +139,44 @@ function refuseNested(ast: ASTNode, text: string): void {
   }
 }
 
+/** The fields that an expression reads, by whatever way they are written. Those of elements of lists are not told. */
+function readsOf(ast: ASTNode): readonly FieldRead[] {
+  const reads: FieldRead[] = []
+  const open: { readonly node: unknown; readonly isValue: boolean }[] = [{ node: ast, isValue: true }]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { node, isValue } = next
+    if (Array.isArray(node)) open.push(...node.map((one: unknown) => ({ node: one, isValue })))
+    else if (typeof node === 'object' && node !== null && 'op' in node) {
+      const names = fieldNames(node as ASTNode)
+      if (names !== undefined && names.length > 0) reads.push({ names, isValue })
+      else open.push({ node: (node as ASTNode).args, isValue: isValue && !asksForPresence(node as ASTNode) })
+    }
+  }
+  return reads
+}
+
+/** Whether it is `has(record.a)`, `record.a != null` or `record.a == record.b`. */
+function asksForPresence({ op, args }: ASTNode): boolean {
+  if (op === 'call') return Array.isArray(args) && args[0] === 'has'
+  if ((op !== '==' && op !== '!=') || !Array.isArray(args)) return false
+  return (args as readonly ASTNode[]).every(one => isNull(one) || fieldNames(one) !== undefined)
+}
+
+function isNull({ op, args }: ASTNode): boolean {
+  return op === 'value' && args === null
+}
+
+/** The names of `record.a.b`, `record.?a` or `record['a']`. Undefined for any other expression. */
+function fieldNames(ast: ASTNode): readonly string[] | undefined {
+  const { op, args } = ast
+  if (op === 'id') return args === 'record' ? [] : undefined
+  if ((op !== '.' && op !== '.?' && op !== '[]' && op !== '[?]') || !Array.isArray(args)) return undefined
+  const [left, right] = args as readonly [ASTNode, string | ASTNode]
+  const name = typeof right === 'string' ? right : right.op === 'value' ? right.args : undefined
+  const before = fieldNames(left)
+  return before === undefined || typeof name !== 'string' ? undefined : [...before, name]
+}
+
 /** The names of `record.a.b`. Undefined for any other expression. */
 function memberPath(ast: ASTNode): readonly string[] | undefined {
   if (ast.op === 'id') return ast.args === 'record' ? [] : undefined
@@ -213,9 +264,6 @@ function kindOf(value: unknown): string {
   if (typeof value !== 'object') return typeof value === 'bigint' ? 'an int' : `a ${typeof value}`
   if (Array.isArray(value)) return 'a list'
   const { name } = value.constructor ?? {}
-  return name === 'Optional'
-    ? 'an optional'
-    : name === 'Map' || isPlain(value)
-      ? 'a map'
-      : `a ${name?.toLowerCase() ?? 'value'}`
+  if (name === 'Optional') return 'an optional'
+  return name === 'Map' || isPlain(value) ? 'a map' : `a ${name?.toLowerCase() ?? 'value'}`
 }

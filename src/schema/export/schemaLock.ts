@@ -35,7 +35,8 @@ export function lockedTables(schema: ReadonlySchema): LockedTables {
 const isOwn = (name: string): boolean => name.startsWith('_dlt')
 
 function byName({ name: left }: { readonly name: string }, { name: right }: { readonly name: string }): number {
-  return left < right ? -1 : left > right ? 1 : 0
+  if (left < right) return -1
+  return left > right ? 1 : 0
 }
 
 const VERSION = 1

@@ -2,13 +2,13 @@ import { render } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { PipelineFacts } from '../pageContract.js'
 import { ApiError, takeToken } from './apiClient.js'
-import { DocumentView } from './documentView.js'
-import { LoadsView } from './loadsView.js'
+import { SchemaView } from './data/schemaView.js'
+import { TablesView } from './data/tablesView.js'
+import { DocumentView } from './document/documentView.js'
 import { Overview } from './overview.js'
 import { useApi, When } from './parts.js'
-import { RunView } from './runView.js'
-import { SchemaView } from './schemaView.js'
-import { TablesView } from './tablesView.js'
+import { LoadsView } from './runs/loadsView.js'
+import { RunView } from './runs/runView.js'
 
 const VIEWS = ['loads', 'data', 'schema', 'run', 'document'] as const
 type View = (typeof VIEWS)[number]

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { LoadList, PipelineFacts, PipelineList } from '../pageContract.js'
-import { Sparkline } from './charts.js'
+import { Sparkline } from './charts/charts.js'
 import { Ago, amount, counted, duration, Problem, Until, useApi, VerdictBadge, When } from './parts.js'
 
 const STEP = 25

@@ -2,8 +2,8 @@
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { isNumberType } from '../../model/engineTypes.js'
 import type { Verdict } from '../../model/receipt.js'
+import { isNumberType } from '../../model/texts/engineTypes.js'
 import type { Cell, DownloadFormat } from '../pageContract.js'
 import { DOWNLOAD_FORMATS } from '../pageContract.js'
 import { ApiError, api, download } from './apiClient.js'
@@ -227,8 +227,12 @@ interface GridProps {
 
 /** Rows of a table or of a statement. */
 export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) {
-  const direction = (name: string) =>
-    sorted?.column === name ? (sorted.descending ? ('descending' as const) : ('ascending' as const)) : undefined
+  const direction = (name: string) => {
+    if (sorted?.column === name) {
+      return sorted.descending ? ('descending' as const) : ('ascending' as const)
+    }
+    return undefined
+  }
   return (
     <Scrolled label={label}>
       <table class="grid">

@@ -237,6 +237,17 @@ export const commitCases: CaseTable = {
     })
   },
 
+  async 'a load that has ended does not let go of the pipeline for the next one'(destination) {
+    await withConnection(destination, async connection => {
+      const first = await connection.begin({ loadId: '1.1', pipeline: 'p' })
+      await first.commit(commitPlan(schema, { loadId: '1.1', tables: [], state: testState(1, 'a') }))
+      const second = await connection.begin({ loadId: '1.2', pipeline: 'p' })
+      await first.abort()
+      await rejects(connection.begin({ loadId: '1.3', pipeline: 'p' }), { code: 'destination_locked' })
+      await second.abort()
+    })
+  },
+
   async 'a commit is planned anew from what others have committed'(destination) {
     await withConnection(destination, async connection => {
       const users = testSchema({ users: { columns: { id: 'bigint' } } })

@@ -1,12 +1,20 @@
 import { duckdbCapabilities } from '../../../src/destinations/duckdb/duckdbDialect.js'
+import { systemRows, systemTables } from '../../../src/destinations/systemRows.js'
 import type { Column, ColumnBatch } from '../../../src/model/batch.js'
+import type { WindowAttempt } from '../../../src/model/cursors/cursorRange.js'
 import type {
+  Capabilities,
+  CommitAnew,
   CommitPlan,
   Committed,
+  CommittedView,
+  Condition,
   Connection,
   DatasetRow,
   Destination,
   Load,
+  LoadPlan,
+  StagedLoad,
   TablePlan,
 } from '../../../src/model/destination.js'
 import { DestinationError } from '../../../src/model/errors.js'
@@ -21,32 +29,82 @@ export type DestinationFault = 'none' | 'connect' | 'look' | 'begin' | 'stage' |
 export interface Stored {
   readonly tables: ReadonlyMap<string, readonly DatasetRow[]>
   readonly loads: readonly string[]
+  /** Of the greatest id that one was stored with. */
   readonly state: PipelineState | undefined
+  readonly stateOf: string | undefined
   readonly schema: string | undefined
+  readonly schemaOf: string | undefined
   readonly receipts: readonly (Receipt & { readonly loadId: string })[]
+  /** Rows of the ledger of windows. */
+  readonly windows: readonly DatasetRow[]
+}
+
+/** A load that is opened, with what it has staged. */
+interface MemoryLoad extends Load {
+  readonly plan: LoadPlan
+  readonly staged: ReadonlyMap<string, readonly DatasetRow[]>
 }
 
 export interface MemoryDestination {
   /** The destination as one process sees it. */
   of(life: Life): Destination
   setFault(fault: DestinationFault): void
+  /** Default: those of DuckDB. */
+  setCapabilities(capabilities: Capabilities): void
   /** A value: a commit makes another one. */
   readonly stored: Stored
 }
 
 /** A destination for tests: flat tables in memory, one commit, failures at will. Merges by the column `id`. */
 export function memoryDestination(): MemoryDestination {
-  let stored: Stored = { tables: new Map(), loads: [], state: undefined, schema: undefined, receipts: [] }
+  let stored: Stored = {
+    tables: new Map(),
+    loads: [],
+    state: undefined,
+    stateOf: undefined,
+    schema: undefined,
+    schemaOf: undefined,
+    receipts: [],
+    windows: [],
+  }
+  let attempts: readonly WindowAttempt[] = []
   let fault: DestinationFault = 'none'
+  let capabilities: Capabilities = duckdbCapabilities
+  const inTurn = turns()
+  const opened = new WeakMap<Load, MemoryLoad>()
   const fail = (when: DestinationFault): void => {
     if (fault !== when) return
     fault = 'none'
     throw new DestinationError('destination', `memory: failed (${when})`, { destination: 'memory', transient: true })
   }
 
-  const load = (loadId: string, life: Life): Load => {
+  /** All of them, or none. */
+  const commitAll = (
+    life: Life,
+    loads: readonly (MemoryLoad & { final: CommitPlan; anew: CommitAnew | undefined })[],
+  ) =>
+    inTurn(life, async () => {
+      await life.step()
+      fail('before')
+      const now = stored
+      const view = viewOf(now, life)
+      const plans: CommitPlan[] = []
+      for (const { final, anew } of loads) plans.push((await anew?.(view, plans)) ?? final)
+      await life.step()
+      stored = loads.reduce((before, { plan, staged }, place) => {
+        const next = plans[place]
+        if (next === undefined || before.loads.includes(plan.loadId)) return before
+        return committed(before, plan, next, staged)
+      }, now)
+      await life.step()
+      fail('after')
+    })
+
+  const load = (plan: LoadPlan, life: Life): MemoryLoad => {
     const staged = new Map<string, DatasetRow[]>()
-    return {
+    const made: MemoryLoad = {
+      plan,
+      staged,
       async stage(batch) {
         await life.step()
         fail('stage')
@@ -54,39 +112,74 @@ export function memoryDestination(): MemoryDestination {
         rows.push(...rowsIn(batch))
         staged.set(batch.table, rows)
       },
-      async commit(plan) {
-        await life.step()
-        fail('before')
-        if (!stored.loads.includes(loadId)) stored = committed(stored, loadId, plan, staged)
-        await life.step()
-        fail('after')
-      },
+      commit: (final, anew) => commitAll(life, [{ ...made, final, anew }]),
       async abort() {
         staged.clear()
       },
     }
+    opened.set(made, made)
+    return made
   }
 
-  const connection = (dataset: string, life: Life): Connection => ({
-    dataset,
+  const viewOf = (now: Stored, life: Life): CommittedView => ({
     async committed(): Promise<Committed | undefined> {
       await life.step()
-      fail('look')
-      const { state, schema, loads } = stored
-      return schema === undefined ? undefined : { loadId: loads.at(-1), state, schema }
+      const { state, schema, schemaOf } = now
+      return schema === undefined ? undefined : { loadId: schemaOf, state, schema }
     },
     async hasLoad(loadId) {
       await life.step()
-      return stored.loads.includes(loadId)
+      return now.loads.includes(loadId)
     },
-    async begin({ loadId }) {
+    async inspect() {
+      const names = [...now.tables.keys(), ...(now.windows.length > 0 ? [systemTables.windows.name] : [])]
+      return new Map(names.map(name => [name, new Map()]))
+    },
+    async *read({ table, where = [] }) {
+      await life.step()
+      const rows = table === systemTables.windows.name ? now.windows : []
+      yield rows.filter(row => where.every(condition => holds(condition, row)))
+    },
+  })
+
+  const connection = (dataset: string, life: Life): Connection => ({
+    dataset,
+    async committed(pipeline, schemaName) {
+      await life.step()
+      fail('look')
+      return await viewOf(stored, life).committed(pipeline, schemaName)
+    },
+    hasLoad: loadId => viewOf(stored, life).hasLoad(loadId),
+    async begin(plan) {
       await life.step()
       fail('begin')
-      return load(loadId, life)
+      return load(plan, life)
     },
-    inspect: async () => new Map([...stored.tables.keys()].map(name => [name, new Map()])),
-    async *read() {},
+    commitTogether: (loads: readonly StagedLoad[]) =>
+      commitAll(
+        life,
+        loads.map(({ load: one, final, anew }) => {
+          const own = opened.get(one)
+          if (own === undefined) throw new Error('a load of another connection')
+          return { ...own, final, anew }
+        }),
+      ),
+    inspect: () => viewOf(stored, life).inspect(),
+    read: query => viewOf(stored, life).read(query),
     count: async table => stored.tables.get(table)?.length ?? 0,
+    attempts: {
+      async read() {
+        await life.step()
+        return attempts
+      },
+      change: (_, change) =>
+        inTurn(life, async () => {
+          await life.step()
+          const next = change(attempts)
+          await life.step()
+          attempts = next
+        }),
+    },
     drop: async () => {
       throw new Error('not simulated')
     },
@@ -96,7 +189,7 @@ export function memoryDestination(): MemoryDestination {
   return {
     of: life => ({
       name: 'memory',
-      capabilities: duckdbCapabilities,
+      capabilities,
       async connect(dataset) {
         await life.step()
         fail('connect')
@@ -106,15 +199,51 @@ export function memoryDestination(): MemoryDestination {
     setFault(next) {
       fault = next
     },
+    setCapabilities(next) {
+      capabilities = next
+    },
     get stored() {
       return stored
     },
   }
 }
 
+/** Work that one process does at a time. A process that dies meanwhile has undone nothing, and makes way. */
+function turns(): <T>(life: Life, work: () => Promise<T>) => Promise<T> {
+  let holder: { readonly life: Life; readonly over: Promise<void> } | undefined
+  return async (life, work) => {
+    for (let before = holder; before !== undefined; before = holder) {
+      await Promise.race([before.over, before.life.death])
+      if (holder === before) holder = undefined
+    }
+    let end = (): void => {}
+    const own = {
+      life,
+      over: new Promise<void>(resolve => {
+        end = resolve
+      }),
+    }
+    holder = own
+    try {
+      return await work()
+    } finally {
+      if (holder === own) holder = undefined
+      end()
+    }
+  }
+}
+
+function holds({ column, operator, value }: Condition, row: DatasetRow): boolean {
+  const own = row[column] ?? null
+  if (operator === 'is null') return own === null
+  if (operator === '=') return own === value
+  if (operator === '>') return Number(own) > Number(value)
+  throw new TypeError(`the simulation has no ${operator}`)
+}
+
 function committed(
   before: Stored,
-  loadId: string,
+  opened: LoadPlan,
   plan: CommitPlan,
   staged: ReadonlyMap<string, readonly DatasetRow[]>,
 ): Stored {
@@ -136,12 +265,20 @@ function committed(
   // Three levels at most: as often as rows may lose their parents.
   for (const _ of orphaned)
     for (const { table, deletes } of orphaned) withoutOrphans(tables, taken, table, deletes, plan.committedAt)
+  const { loadId } = opened
+  const { laterLoadId = loadId } = plan
+  const isNewest = (than: string | undefined): boolean => Number(laterLoadId) >= Number(than ?? 0)
   return {
     tables,
-    loads: [...before.loads, loadId],
-    state: plan.state ?? before.state,
-    schema: schemaText(plan.schema),
+    loads: [...before.loads, ...new Set([loadId, laterLoadId])],
+    ...(plan.state !== undefined && isNewest(before.stateOf)
+      ? { state: plan.state, stateOf: laterLoadId }
+      : { state: before.state, stateOf: before.stateOf }),
+    ...(isNewest(before.schemaOf)
+      ? { schema: schemaText(plan.schema), schemaOf: laterLoadId }
+      : { schema: before.schema, schemaOf: before.schemaOf }),
     receipts: [...before.receipts, ...plan.receipts.map(receipt => ({ ...receipt, loadId }))],
+    windows: [...before.windows, ...systemRows(opened, plan).windows],
   }
 }
 

@@ -37,6 +37,24 @@ interface Weather {
 }
 
 const PAGE = 4
+
+/** The page of a list that an address asks for, by number, offset, cursor or link. */
+export function pageText(url: URL, all: readonly object[]): string {
+  const { searchParams: query } = url
+  const page = query.get('page')
+  const start = page === null ? Number(query.get('offset') ?? query.get('after') ?? 0) : (Number(page) - 1) * PAGE
+  const after = start + PAGE < all.length ? start + PAGE : null
+  const link = new URL(url)
+  link.searchParams.set('after', String(after))
+  return JSON.stringify({
+    records: all.slice(start, start + PAGE),
+    total: all.length,
+    pages: Math.ceil(all.length / PAGE),
+    next: after,
+    next_url: after === null ? null : link.href,
+  })
+}
+
 const GROUPS = 3
 
 /**
@@ -70,22 +88,7 @@ export function simulatedApi(clock: VirtualClock, skewMs: number): SimulatedApi 
     return things().filter(thing => thing.changed >= since)
   }
 
-  const answer = (url: URL): string => {
-    const { searchParams: query } = url
-    const all = listed(url.pathname, query)
-    const page = query.get('page')
-    const start = page === null ? Number(query.get('offset') ?? query.get('after') ?? 0) : (Number(page) - 1) * PAGE
-    const after = start + PAGE < all.length ? start + PAGE : null
-    const link = new URL(url)
-    link.searchParams.set('after', String(after))
-    return JSON.stringify({
-      records: all.slice(start, start + PAGE),
-      total: all.length,
-      pages: Math.ceil(all.length / PAGE),
-      next: after,
-      next_url: after === null ? null : link.href,
-    })
-  }
+  const answer = (url: URL): string => pageText(url, listed(url.pathname, url.searchParams))
 
   return {
     setDay(next) {

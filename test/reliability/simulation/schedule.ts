@@ -7,8 +7,8 @@ import type { DestinationFault, Stored } from './memoryDestination.js'
 import { checkCursor, checkReceipts, checkTables, type Day } from './promises.js'
 import { dispositions, type Plan, type Process, paginators, startProcess, unfinished, world } from './world.js'
 
-const destinationFaults: readonly DestinationFault[] = ['connect', 'look', 'begin', 'stage', 'before', 'after']
-const stops = ['run_started', 'request', 'page', 'resource_finished', 'committing', 'committed'] as const
+export const destinationFaults: readonly DestinationFault[] = ['connect', 'look', 'begin', 'stage', 'before', 'after']
+export const stops = ['run_started', 'request', 'page', 'resource_finished', 'committing', 'committed'] as const
 
 const DAYS = 3
 /** After so many attempts at a day the weather clears up. */

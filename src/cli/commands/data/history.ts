@@ -1,25 +1,27 @@
 import type { JsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
 import { isFromJournal, type Receipt, rowsOf, worstVerdict } from '../../../model/receipt.js'
-import type { LastLook } from '../../../pipeline/look/lastLook.js'
 import type { PastLoad } from '../../../pipeline/look/pastLoads.js'
+import type { UncommittedRun } from '../../../pipeline/look/uncommittedRuns.js'
 import type { Pipeline } from '../../../pipeline/pipeline.js'
 import type { ExitCode } from '../../failure.js'
 import { amount, printable } from '../../terminal/printable.js'
 import { receiptLines } from '../../terminal/receiptLines.js'
 import { textTable } from '../../terminal/table.js'
 import { tell } from '../../terminal/tell.js'
-import { widthOf } from '../../terminal/terminal.js'
+import { type Output, widthOf } from '../../terminal/terminal.js'
 import { type CommandContext, openPipeline, type PipelineOverrides } from '../command.js'
 import { nothingLoaded } from './schema.js'
 
 export interface HistoryCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined
   readonly limit?: number | undefined
+  /** Only runs that committed nothing. */
+  readonly failed?: boolean
   readonly json?: boolean
 }
 
-/** `sluice history FILE [LOAD]`: lists the committed loads, or prints the receipts of one. */
+/** `sluice history FILE [LOAD]`: lists the committed loads and the runs without one, or prints the receipts of a load. */
 export async function historyCommand(
   file: string,
   loadId: string | undefined,
@@ -27,6 +29,7 @@ export async function historyCommand(
   { terminal: { out, err } }: CommandContext,
 ): Promise<ExitCode> {
   const pipeline = await openPipeline(file, options, 'reads', err)
+  if (options.failed === true) return await listUncommitted(pipeline, options, out)
   const loads = await pipeline.dataset().history({ limit: options.limit, loadId })
   const [newest] = loads
   if (newest === undefined) {
@@ -36,7 +39,10 @@ export async function historyCommand(
         ? nothingLoaded(pipeline)
         : printable(`error: there is no load ${loadId}; sluice history ${file} lists them`),
     )
-    return loadId === undefined ? 1 : 2
+    if (loadId !== undefined) return 2
+    const runs = await failedRuns(pipeline, options)
+    if (options.json !== true) for (const line of runLines(runs)) tell(out, line, 2)
+    return 1
   }
   if (options.json === true) {
     for (const { committedAt, ...load } of loads) {
@@ -46,8 +52,11 @@ export async function historyCommand(
   }
   if (loadId === undefined) {
     for (const line of listed(loads, pipeline, widthOf(out))) out.line(line)
-    const look = await pipeline.lastLook()
-    if (look !== undefined && look.at > newest.committedAt) for (const line of ['', lookLine(look)]) out.line(line)
+    const [last] = (await pipeline.uncommittedRuns()).filter(({ outcome }) => outcome === 'unchanged')
+    if (last !== undefined && last.at > newest.committedAt) for (const line of ['', lookLine(last)]) out.line(line)
+    const lines = runLines(await failedRuns(pipeline, options))
+    if (lines.length > 0) out.line()
+    for (const line of lines) tell(out, line, 2)
   } else {
     tell(out, printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
     out.line()
@@ -59,8 +68,52 @@ export async function historyCommand(
 
 const NO_RECEIPTS = 'It has no receipts: it stored only the state or the schema, or another tool made it.'
 
-function lookLine({ at, verdicts }: LastLook): string {
-  const weakest = worstVerdict(Object.values(verdicts).map(verdict => ({ verdict })))
+/** The newest runs that failed or were stopped. */
+async function failedRuns(
+  pipeline: Pipeline,
+  { limit = MOST_LISTED }: HistoryCommandOptions,
+): Promise<readonly UncommittedRun[]> {
+  const runs = await pipeline.uncommittedRuns()
+  return runs.filter(({ outcome }) => outcome !== 'unchanged').slice(0, limit)
+}
+
+const MOST_LISTED = 5
+
+/** Each run in one paragraph. Nothing if there is none. */
+function runLines(runs: readonly UncommittedRun[]): readonly string[] {
+  if (runs.length === 0) return []
+  return [
+    'Runs that committed nothing, newest first. Only this machine knows of them.',
+    ...runs.map(({ at, outcome, verdicts, code, reason }) => {
+      const weakest = weakestOf(verdicts)
+      const why = reason === undefined ? '' : `: ${reason.replace(/\s*\n\s*/g, '; ')} (${code})`
+      return printable(`${secondsOf(at)} ${outcome}${weakest === undefined ? '' : `, ${weakest}`}${why}`)
+    }),
+  ]
+}
+
+async function listUncommitted(
+  pipeline: Pipeline,
+  { limit, json }: HistoryCommandOptions,
+  out: Output,
+): Promise<ExitCode> {
+  const runs = (await pipeline.uncommittedRuns()).slice(0, limit)
+  if (json === true) {
+    for (const { at, outcome, verdicts, code = null, reason = null } of runs)
+      out.line(stringifyJson({ at: at.toISOString(), outcome, verdicts: { ...verdicts }, code, reason }))
+    return 0
+  }
+  const lines = runs.length === 0 ? ['This machine knows of no run that committed nothing.'] : runLines(runs)
+  for (const line of lines) tell(out, line, 2)
+  return 0
+}
+
+function weakestOf(verdicts: UncommittedRun['verdicts']): string | undefined {
+  return worstVerdict(Object.values(verdicts).map(verdict => ({ verdict })))
+}
+
+function lookLine({ at, verdicts }: UncommittedRun): string {
+  const weakest = weakestOf(verdicts)
   return printable(
     `Last run without news: ${secondsOf(at)}, ${weakest ?? 'nothing was read'}. Only this machine knows of it.`,
   )

@@ -1,20 +1,26 @@
-import { rename, rm, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { createWriteStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { finished } from 'node:stream/promises'
+import { replaceBy } from '../../../journal/wholeFile.js'
 import { ConfigError, QueryError, SluiceError } from '../../../model/errors.js'
 import { queryBatches, queryToParquet } from '../../../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
 import { type ExitCode, exitCodeOf, worstOf } from '../../failure.js'
 import { counted, printable, printableLines } from '../../terminal/printable.js'
-import { printRows, type RowFormat, rowFormat } from '../../terminal/rowFormats.js'
+import { type CsvOptions, type PrintedFormat, printRows, rowFormat } from '../../terminal/rowFormats.js'
 import { tell, tellDone } from '../../terminal/tell.js'
+import { outputTo } from '../../terminal/terminal.js'
 import { type CommandContext, openPipeline, type PipelineOverrides } from '../command.js'
 import { showPipeline } from './show.js'
 
-export interface QueryCommandOptions extends PipelineOverrides {
+export interface QueryCommandOptions extends PipelineOverrides, CsvOptions {
   readonly pipeline?: string | undefined
   readonly json?: boolean
   readonly csv?: boolean
+  /** File that gets what would be printed. */
+  readonly out?: string | undefined
   /** File that gets the rows instead of the terminal. */
   readonly parquet?: string | undefined
   /** Rows to print. Default: 100 in a table, otherwise all. */
@@ -32,8 +38,9 @@ export async function queryCommand(
   options: QueryCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { parquet } = options
-  if (parquet !== undefined) await refuseTarget(parquet)
+  const { parquet, out } = options
+  if (parquet !== undefined) await refuseTarget(parquet, '--parquet')
+  if (out !== undefined) await refuseTarget(out, '--out')
   const pipeline = await openPipeline(file, options, 'reads', context.terminal.err)
   const { input } = context
   const ask = (statement: string, signal = context.signal): Promise<undefined> =>
@@ -44,7 +51,7 @@ export async function queryCommand(
     showPipeline(pipeline, table, { columnsOnly: true }, context)
   if (sql !== undefined) await ask(sql)
   else if (input !== undefined && (options.interactive === true || input.isTTY))
-    return await converse({ ask, look }, input, context)
+    return await converse({ ask, look, pipeline, file }, input, context)
   else await ask(input === undefined ? '' : await textOf(input))
   return 0
 }
@@ -52,16 +59,33 @@ export async function queryCommand(
 async function answer(
   pipeline: Pipeline,
   sql: string,
-  format: RowFormat,
-  { limit }: QueryCommandOptions,
-  { terminal, signal }: CommandContext,
+  format: PrintedFormat,
+  options: QueryCommandOptions,
+  { terminal: { out, err }, signal }: CommandContext,
 ): Promise<undefined> {
   refuseStatement(sql)
   const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
-  await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
+  const rows = () => queryBatches(place, { sql, exactTimes: true }, signal)
+  const { out: path, limit } = options
+  if (path === undefined) {
+    await printRows(rows(), format, out, limit, options)
+    return
+  }
+  await replaceBy(resolve(path), async partial => {
+    const stream = createWriteStream(partial, { flags: 'wx' })
+    const ended = finished(stream)
+    // Before it is waited for, an error must not be one that nobody catches.
+    ended.catch(() => {})
+    try {
+      await printRows(rows(), format, outputTo(stream), limit, options)
+    } finally {
+      stream.end()
+    }
+    await ended
+  })
+  tellDone(err, printable(`${path} is written.`))
 }
 
-/** Writes a whole file or nothing: a file that is there is replaced by all of the rows. */
 async function writeRows(
   pipeline: Pipeline,
   sql: string,
@@ -70,20 +94,13 @@ async function writeRows(
 ): Promise<undefined> {
   refuseStatement(sql)
   const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
-  const target = resolve(path)
-  const part = `${target}.${process.pid}.part`
-  try {
-    const rows = await queryToParquet(place, { sql }, part, signal)
-    await rename(part, target)
-    tellDone(err, printable(`${counted(rows, 'row')} written into ${path}.`))
-  } finally {
-    await rm(part, { force: true })
-  }
+  const rows = await replaceBy(resolve(path), partial => queryToParquet(place, { sql }, partial, signal))
+  tellDone(err, printable(`${counted(rows, 'row')} written into ${path}.`))
 }
 
 /** Before anything is asked. */
-async function refuseTarget(path: string): Promise<void> {
-  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: '--parquet' }, message }])
+async function refuseTarget(path: string, flag: '--parquet' | '--out'): Promise<void> {
+  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: flag }, message }])
   const target = resolve(path)
   if (path === '' || (await stat(target).catch(() => undefined))?.isDirectory() === true)
     throw refuse(`${JSON.stringify(path)} is a folder; name a file in it`)
@@ -107,6 +124,8 @@ interface Answers {
   readonly ask: (sql: string, signal?: AbortSignal) => Promise<undefined>
   /** Lists the tables, or shows the columns of one. */
   readonly look: (table: string | undefined) => Promise<ExitCode>
+  readonly pipeline: Pipeline
+  readonly file: string
 }
 
 /**
@@ -115,12 +134,15 @@ interface Answers {
  * a pipe end with the worst exit code of all.
  */
 async function converse(
-  { ask, look }: Answers,
+  { ask, look, pipeline, file }: Answers,
   input: NodeJS.ReadStream,
   { terminal: { out, err }, signal }: CommandContext,
 ): Promise<ExitCode> {
   const isTerminal = input.isTTY && out.isTerminal
-  const lines = createInterface({ input, ...(isTerminal ? { output: process.stdout } : {}), prompt: FIRST, signal })
+  const settings = { prompt: FIRST, signal }
+  const { lines, remember } = isTerminal
+    ? await typedInShell(pipeline, file, input, settings)
+    : { lines: createInterface({ input, ...settings }), remember: async () => {} }
   if (isTerminal) err.line('A statement ends with `;`. .help lists the commands, .quit ends.')
   const codes: ExitCode[] = []
   let stop = new AbortController()
@@ -173,7 +195,24 @@ async function converse(
   }
   if (statement.trim() !== '') await survive(stopped => ask(statement, stopped))
   lines.close()
+  await remember()
   return isTerminal ? 0 : worstOf(codes)
+}
+
+async function typedInShell(
+  pipeline: Pipeline,
+  file: string,
+  input: NodeJS.ReadStream,
+  settings: { readonly prompt: string; readonly signal: AbortSignal },
+) {
+  const [{ typedLines }, { workingFolder }, { processEnvironment }] = await Promise.all([
+    import('./shellInput.js'),
+    import('../../../config/lookup/secretFiles.js'),
+    import('../../../config/lookup/environment.js'),
+  ])
+  const history = join(workingFolder(processEnvironment(), dirname(resolve(file))), 'query_history')
+  const commands = Object.keys(COMMANDS).filter(name => name.startsWith('.') || name.startsWith('\\'))
+  return await typedLines(pipeline, commands, history, input, settings)
 }
 
 interface ShellCommand {
@@ -210,6 +249,7 @@ const HELP = [
   '.tables        lists the tables (or \\d)',
   '.schema TABLE  shows the columns of a table (or \\d TABLE)',
   '.quit          ends (or \\q, quit, exit, Ctrl-D)',
+  'Tab            completes tables, columns and words; the arrow keys bring back earlier lines',
   'Ctrl-C         stops a statement, or forgets what is typed',
   'Anything else is SQL. It may take several lines and ends with `;`.',
 ].join('\n')

@@ -7,8 +7,8 @@ import type {
   QueryBatch,
   RowValue,
 } from '../../../model/destination.js'
-import { didYouMean } from '../../../model/nearMiss.js'
 import { withoutSecrets } from '../../../model/secrets/scrubber.js'
+import { didYouMean } from '../../../model/texts/nearMiss.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
 import { type ExitCode, worstOf } from '../../failure.js'
 import { amount, counted, printable } from '../../terminal/printable.js'

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../json/value.js'
 import { setMember } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
-import { shownValue } from '../../../model/rowText.js'
+import { shownValue } from '../../../model/texts/rowText.js'
 import type { RowKey, RowTrace, TracedJournal, TracedSource } from '../../../pipeline/look/traceRow.js'
 import type { ReadonlyTable } from '../../../schema/schemaTypes.js'
 import type { ExitCode } from '../../failure.js'
@@ -127,14 +127,9 @@ function tellSource(source: TracedSource, { row }: RowTrace, out: Output): void 
   const placed = new Map(values.map(value => [value.column, value]))
   const rows = Object.entries(row).map(([column, value]) => {
     const from = placed.get(column)
-    const origin = column.startsWith('_dlt_')
-      ? 'Sluice'
-      : value === null
-        ? 'no value in the answer'
-        : 'not in the answer by this name'
-    return from === undefined
-      ? [column, shownValue(value), origin, '']
-      : [column, shownValue(value), from.path, `${from.start}–${from.end}`]
+    if (from !== undefined) return [column, shownValue(value), from.path, `${from.start}–${from.end}`]
+    if (column.startsWith('_dlt_')) return [column, shownValue(value), 'Sluice', '']
+    return [column, shownValue(value), value === null ? 'no value in the answer' : 'not in the answer by this name', '']
   })
   for (const line of textTable(COLUMNS, rows, widthOf(out))) out.line(line)
 }

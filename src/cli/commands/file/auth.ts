@@ -78,7 +78,7 @@ async function signInTo(
     if (open !== false) {
       const [{ openBrowser }, { processEnvironment }] = await Promise.all([
         import('../../redirectListener.js'),
-        import('../../../config/environment.js'),
+        import('../../../config/lookup/environment.js'),
       ])
       openBrowser(url, processEnvironment())
     }

@@ -1,6 +1,8 @@
+import { stringify } from 'yaml'
 import { stringifyJson } from '../../../json/write.js'
 import type { RunEvent } from '../../../model/events.js'
 import type { CheckedResource } from '../../../pipeline/look/checkSource.js'
+import { doubleHints } from '../../../schema/mixedNumbers.js'
 import { type ExitCode, reportFailure, worstOf } from '../../failure.js'
 import { amount, counted, printable, wrapped } from '../../terminal/printable.js'
 import { textTable } from '../../terminal/table.js'
@@ -64,14 +66,18 @@ async function checkFile(file: string, options: CheckCommandOptions, context: Co
       for (const line of checkedLines(checked, out)) out.line(line)
       const proof = proofs.get(checked.resource)
       if (proof !== undefined) tell(out, printable(`${checked.resource}: ${proof}`))
-      const columns = checked.mixedNumbers.map(key => `${JSON.stringify(key)}: { data_type: double }`).join(', ')
+      const hints = Object.entries(doubleHints(checked.mixedNumbers)).map(
+        ([key, hint]) => `${key}: ${stringify(hint, FLOW).trimEnd()}`,
+      )
       const why = `${checked.resource}: whole numbers and fractions came under one key; the first one would choose the type`
-      if (columns !== '')
-        tell(err, printable(`hint: ${why}. Write \`columns: { ${columns} }\` (or decimal) in the resource.`))
+      if (hints.length > 0)
+        tell(err, printable(`hint: ${why}. Write \`${hints.join(', ')}\` (or decimal) in the resource.`))
     }
   }
   return 0
 }
+
+const FLOW = { collectionStyle: 'flow', lineWidth: 0 } as const
 
 function checkedLines({ resource, records, announced, sample }: CheckedResource, out: Output): string[] {
   const total = announced === undefined ? '' : `, ${amount(announced)} announced`

@@ -79,7 +79,7 @@ async function readSources(
   { input, signal }: CommandContext,
 ): Promise<readonly ImportText[]> {
   const { sourceText } = await import('../../../import/sourceText.js')
-  const { processEnvironment } = await import('../../../config/environment.js')
+  const { processEnvironment } = await import('../../../config/lookup/environment.js')
   const read = (source: string) => sourceText(source, input, { env: processEnvironment(), signal })
   if (kind !== 'curl') return await Promise.all(sources.map(read))
   const texts = await Promise.all(

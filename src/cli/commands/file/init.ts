@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { addressOf } from '../../../import/draft/address.js'
 import type { DraftOptions, PipelineDraft } from '../../../import/draft/draftOptions.js'
@@ -30,8 +30,8 @@ export interface InitCommandOptions {
 
 /**
  * `sluice init`: requests the first pages of a list, writes a pipeline file from the result, and proves it. Asks on a
- * terminal for what the flags do not say. Uses the secret for these requests and never writes it. 3 if the proof shows
- * something wrong that it cannot mend.
+ * terminal for what the flags do not say. Uses the secret for these requests, and keeps it in the file of secrets only if
+ * that person wants it. 3 if the proof shows something wrong that it cannot mend.
  */
 export async function initCommand(options: InitCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
@@ -49,29 +49,48 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   const isProving = options.prove !== false && (options.url !== undefined || (await wantsProof(context)))
   const exitCode = isProving ? await proven(file, draft, secret, context) : 0
   tell(out, printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
-  if (draft.secretName !== undefined && isTyped) {
+  const isToKeep = draft.secretName !== undefined && isTyped
+  if (isToKeep && !(await keptSecret({ name: draft.secretName, secret, place: secrets }, options, context))) {
     const { variable } = await import('../../../import/draft/draftYaml.js')
     const name = draft.secretName
     tell(out, printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}, in .env too`))
   }
   const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
+  const isOpen = await lacksPaginator(file)
+  if (isOpen) tell(out, printable(`  write a \`paginator\` into ${file}: a comment there says what was tried`))
   const steps = [
-    ...(exitCode === 0 && isProving
+    ...(exitCode === 0 && isProving && !isOpen
       ? []
       : [[`${command} prove ${shellWord(file)} --write`, 'asks the API whether it is right, and fixes it'] as const]),
     [`${command} run ${shellWord(file)}`, `loads into ${redactUrl(draft.destination)}`],
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length))
   for (const [step, does] of steps) tell(out, printable(`  ${step.padEnd(width)}   ${does}`), width + 5)
-  tell(
-    out,
-    `For another list of this API, add a resource to this file. Or write another file with the same \`destination\` and \`dataset\`: then both load into one database.`,
-  )
+  tell(out, printable(`For another list of this API: ${command} init --add ${shellWord(file)} --url ADDRESS`))
   return exitCode === 3 ? 3 : 0
 }
 
+/** Asks whoever answered the other questions whether to keep the secret. */
+async function keptSecret(
+  { name, secret, place }: { readonly name: string; readonly secret: string | undefined; readonly place: string },
+  { url }: InitCommandOptions,
+  { prompt }: CommandContext,
+): Promise<boolean> {
+  if (prompt === undefined || url !== undefined || secret === undefined) return false
+  const question = `Keep the secret in ${printable(place)}, which only you may read? yes or no [yes]: `
+  if ((await askedOneOf(prompt, question, ['yes', 'no'])) === 'no') return false
+  const { keepSecret } = await import('../../../config/projectFolder.js')
+  return await keepSecret(resolve(place), name, secret)
+}
+
+/** Whether the file says that no way to the next page was found. */
+async function lacksPaginator(file: string): Promise<boolean> {
+  const { NO_PAGINATOR } = await import('../../../import/draft/draftText.js')
+  return (await readFile(file, 'utf8')).includes(NO_PAGINATOR)
+}
+
 /** Asks on a terminal whether to ask the API more. */
-async function wantsProof({ prompt }: CommandContext): Promise<boolean> {
+export async function wantsProof({ prompt }: CommandContext): Promise<boolean> {
   const question = 'Prove it now? That sends at most 12 requests, and loads nothing. yes or no [yes]: '
   return prompt === undefined || (await askedOneOf(prompt, question, ['yes', 'no'])) !== 'no'
 }
@@ -85,7 +104,7 @@ async function proven(
 ): Promise<ExitCode> {
   const [{ proveCommand }, { processEnvironment }, { variable }] = await Promise.all([
     import('./prove.js'),
-    import('../../../config/environment.js'),
+    import('../../../config/lookup/environment.js'),
     import('../../../import/draft/draftYaml.js'),
   ])
   const own = secret === undefined || secretName === undefined ? {} : { [variable(secretName)]: secret }
@@ -174,7 +193,7 @@ function hasNoAuth(auth: DraftAuth | undefined): boolean {
 }
 
 /** Whether the API refused something that another address may mend. */
-function isRefusal(error: unknown): error is SluiceError {
+export function isRefusal(error: unknown): error is SluiceError {
   return error instanceof RequestError || error instanceof DataError
 }
 
@@ -199,7 +218,7 @@ async function draftWithSecret(
       const isRefused = settings.auth !== undefined && settings.auth.type !== 'none' && isUnauthorized(error)
       if (prompt === undefined || !(isMissing || isRefused)) throw error
       if (isRefused) tell(terminal.err, printable(error.message))
-      const question = `The secret${isRefused ? ' again' : ''}, for these requests (it is not shown and not written): `
+      const question = `The secret${isRefused ? ' again' : ''}, for these requests (it is not shown): `
       secret = await prompt.ask(question, { hidden: true })
       if (secret === '') throw settings.auth === undefined ? error : new NoSecret()
     }
@@ -340,7 +359,7 @@ async function asked(prompt: Prompt | undefined, question: string, flag: string)
   }
 }
 
-function missingFlag(flag: string): never {
+export function missingFlag(flag: string): never {
   const message =
     'is missing, and there is no terminal to ask for it; as in `sluice init --url https://api.example.com/v1/orders --auth none`'
   throw new ConfigError([{ place: { path: flag }, message }])

@@ -1,5 +1,5 @@
 import { stringifyJson } from '../../../json/write.js'
-import { expectationsText } from '../../../model/expectations.js'
+import type { Expectations } from '../../../model/expectations.js'
 import type { Decision, DispositionHint, ResourceDescription } from '../../../model/source.js'
 import type { CheckedResource } from '../../../pipeline/look/checkSource.js'
 import type { PipelinePlan, PlannedCursor, PlannedList } from '../../../pipeline/look/describePipeline.js'
@@ -202,4 +202,17 @@ function probeFacts({ records, announced, keys, guesses }: CheckedResource): [st
     ...(keys.length === 0 ? [] : [['', `keys ${keys.join(', ')}`] as [string, string]]),
     ...guesses.map((guess): [string, string] => ['', `detected: ${guess}`]),
   ]
+}
+
+/** Expectations in one line. */
+function expectationsText({ minRecords, maxChange, maxAge, notNull, unique }: Expectations): string {
+  return [
+    ...(minRecords === undefined ? [] : [`at least ${counted(minRecords, 'record')}`]),
+    ...(maxChange === undefined
+      ? []
+      : [`a number of records within ${Math.round(maxChange * 100)} % of the last load`]),
+    ...(maxAge === undefined ? [] : [`the newest ${maxAge.path} at most ${maxAge.text} old`]),
+    ...(notNull.length === 0 ? [] : [`values at ${notNull.join(', ')}`]),
+    ...(unique.length === 0 ? [] : [`unique ${unique.map(paths => paths.join(' with ')).join(', ')}`]),
+  ].join(' · ')
 }

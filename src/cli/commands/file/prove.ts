@@ -116,7 +116,7 @@ async function mend(
     tell(err, printable(`${file} is no YAML file: write these keys yourself`))
     return false
   }
-  const { readText } = await import('../../../config/documentFile.js')
+  const { readText } = await import('../../../config/file/documentFile.js')
   const { mended } = await import('../../../import/prove/mend.js')
   const before = await readText(file)
   const after = mended(before, changes)
@@ -137,7 +137,7 @@ async function mend(
 /** A doubt that an import wrote beside a key goes when the key is proven. */
 async function settleDoubts(file: string, findings: readonly Finding[]): Promise<void> {
   if (!YAML.test(file)) return
-  const { readText } = await import('../../../config/documentFile.js')
+  const { readText } = await import('../../../config/file/documentFile.js')
   const { withoutDoubts } = await import('../../../import/prove/mend.js')
   const proven = findings.filter(({ status }) => status === 'proven').map(({ key }) => key)
   const before = await readText(file)

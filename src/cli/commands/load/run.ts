@@ -11,7 +11,7 @@ import { failedLines, receiptLines } from '../../terminal/receiptLines.js'
 import { shellWord } from '../../terminal/shellWord.js'
 import { tell, tellDone } from '../../terminal/tell.js'
 import type { CommandContext, PipelineOverrides } from '../command.js'
-import { eventLines, execute, isRepeated, namedFiles, openPipelines, type RunCommandOptions } from '../command.js'
+import { eventLines, execute, isRepeated, namedFiles, openFile, type RunCommandOptions } from '../command.js'
 
 /**
  * `sluice run FILE…`: runs the pipelines of a file one after the other and stops at the first that fails. Several files
@@ -27,7 +27,7 @@ export async function runCommand(
   if (others.length > 0) return await (await import('./runFiles.js')).runFiles(files, options, context)
   let pages = 0
   try {
-    const pipelines = await openPipelines(file, options, 'requests')
+    const { pipelines, schedule } = await openFile(file, options, 'requests')
     for (const pipeline of pipelines) {
       pages = 0
       const start = (onEvent: (event: RunEvent) => void) =>
@@ -38,6 +38,7 @@ export async function runCommand(
       await reported(start, { ...options, file, pipeline: pipelines.length === 1 ? undefined : pipeline.name }, context)
       if (options.json !== true) await tellProofs(file, pipeline, context)
     }
+    if (schedule !== undefined && options.json !== true) tellSchedule(schedule, context)
     return 0
   } catch (error) {
     return reportFailure(error, context.terminal.err, {
@@ -46,6 +47,15 @@ export async function runCommand(
       keptPages: pages > 0,
     })
   }
+}
+
+/** For people, who may expect that a run keeps the schedule. */
+function tellSchedule(schedule: string, { terminal: { out }, typedAs }: CommandContext): void {
+  if (out.isTerminal)
+    tell(
+      out,
+      printable(`This was one run. \`${typedAs} worker\` runs it by its schedule, ${schedule} (docs/scale.md).`),
+    )
 }
 
 /** What the API showed about the document, after the receipts. */
@@ -65,7 +75,7 @@ export async function reported(
   const { out } = context.terminal
   if (json === true) await start(eventLines(out))
   else {
-    const { isDebugging, processEnvironment } = await import('../../../config/environment.js')
+    const { isDebugging, processEnvironment } = await import('../../../config/lookup/environment.js')
     await reportedToPeople(start, called, context, verbose === true || isDebugging(processEnvironment()))
   }
 }

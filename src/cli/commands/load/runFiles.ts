@@ -23,7 +23,7 @@ import {
 const FILES_AT_ONCE = 4
 
 /** How one pipeline, or a file that could not be opened, ended. */
-interface Outcome {
+interface FileOutcome {
   readonly name: string
   readonly receipts: readonly Receipt[]
   /** What the summary says. */
@@ -44,7 +44,7 @@ export async function runFiles(
   const { hostBudget } = await import('../../../rest/http/rateLimit.js')
   const budget = hostBudget()
   const opened: { readonly file: string; readonly pipelines: readonly Pipeline[] }[] = []
-  const outcomes: Outcome[] = []
+  const outcomes: FileOutcome[] = []
   for (const file of files) {
     try {
       opened.push({ file, pipelines: await openPipelines(file, options, 'requests', undefined, budget) })
@@ -94,7 +94,7 @@ async function runOne(
   options: RunCommandOptions,
   context: CommandContext,
   view: ProgressView | undefined,
-): Promise<Outcome> {
+): Promise<FileOutcome> {
   const { name } = pipeline
   const startedMs = context.now()
   const receipts: Receipt[] = []
@@ -122,7 +122,7 @@ async function runOne(
 }
 
 async function viewOf(options: RunCommandOptions, { terminal: { err }, now }: CommandContext): Promise<ProgressView> {
-  const { isDebugging, processEnvironment } = await import('../../../config/environment.js')
+  const { isDebugging, processEnvironment } = await import('../../../config/lookup/environment.js')
   return options.verbose === true || isDebugging(processEnvironment()) ? eventLog(err, now) : progressView(err, now)
 }
 
@@ -144,7 +144,7 @@ function refuseTwins(opened: readonly { readonly file: string; readonly pipeline
   }
 }
 
-function summary(outcomes: readonly Outcome[], out: Output): string[] {
+function summary(outcomes: readonly FileOutcome[], out: Output): string[] {
   const loaded = outcomes.flatMap(({ error, receipts }) => (error === undefined ? receipts : []))
   const unloaded = outcomes.filter(({ error, receipts }) => error !== undefined && receipts.length > 0)
   const failed = outcomes.filter(({ error }) => error !== undefined).length

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { byteText } from '../../../model/byteText.js'
 import type { RunEvent } from '../../../model/events.js'
+import { byteText } from '../../../model/texts/byteText.js'
 import type { ExitCode } from '../../failure.js'
 import { counted, printable } from '../../terminal/printable.js'
 import { tell, tellDone } from '../../terminal/tell.js'

@@ -50,13 +50,15 @@ function tellWhole(tested: TestedPipeline, context: CommandContext): void {
   const { out } = context.terminal
   tellTested(tested, context)
   for (const line of differenceLines(tested.difference, out)) out.line(line)
-  for (const { fault, difference } of tested.faults) {
+  for (const { fault, difference, advice } of tested.faults) {
     if (difference.length === 0) {
       tellDone(out, printable(`${tested.pipeline}: ${fault}: the same tables`))
       continue
     }
-    tell(out, printable(`${tested.pipeline}: ${fault}: other tables`), 2, 'red')
+    const isFailure = difference.every(line => line.startsWith('+ failed: '))
+    tell(out, printable(`${tested.pipeline}: ${fault}: ${isFailure ? 'no tables' : 'other tables'}`), 2, 'red')
     for (const line of differenceLines(difference, out)) out.line(line)
+    if (advice !== undefined) tell(out, advice, 2)
   }
   if (tested.outcome === 'different') tell(out, `If that is intended, ${context.typedAs} test --update writes it.`)
 }

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { isJsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
 import { inRange, type KeyRange, keysUnder, type Storage } from '../storage/storage.js'
-import { type CommitPlace, emptyLedger, type Ledger } from './ledger.js'
+import { type CommitPlace, emptyLedger, type LoadLedger } from './ledger.js'
 import { columnObject, dataFileObject, objects, readColumns, readDataFile, text, texts } from './manifest.js'
 import { folders } from './systemObjects.js'
 
@@ -16,7 +16,7 @@ export interface Checkpoint {
    * then stays until a checkpoint includes it.
    */
   readonly covered: readonly KeyRange[]
-  readonly ledger: Ledger
+  readonly ledger: LoadLedger
 }
 
 /** Format that is written. Another one comes from a newer Sluice. */
@@ -135,7 +135,7 @@ export function checkpointText({ covered, ledger }: Omit<Checkpoint, 'number'>):
 function readCheckpoint(number: number, content: Uint8Array): Checkpoint | undefined {
   const document = readFormat(content)
   if (document === undefined) return undefined
-  const ledger: Ledger = {
+  const ledger: LoadLedger = {
     ...emptyLedger,
     records: new Set(texts(document.loads).map(name => `${FOLDER}${name}`)),
     newest: new Map(

@@ -8,7 +8,7 @@ import type { Layout } from '../format/layout.js'
 import { segment } from '../format/layout.js'
 import { type KeyRange, keysUnder, mapLimited, type Storage } from '../storage/storage.js'
 import { type Checkpoint, checkpointReader } from './checkpoint.js'
-import { emptyLedger, type Ledger, withLoads } from './ledger.js'
+import { emptyLedger, type LoadLedger, withLoads } from './ledger.js'
 import { type DataFile, type LoadRecord, readLoadRecord } from './manifest.js'
 import {
   folders,
@@ -37,7 +37,7 @@ export interface CommittedTable {
 /** A dataset at one moment, with the data of committed loads only. */
 export interface Snapshot {
   /** The result of all complete loads. */
-  readonly ledger: Ledger
+  readonly ledger: LoadLedger
   /** Ids of the complete loads, as spelt in keys. */
   readonly complete: ReadonlySet<string>
   /** Complete loads that the newest checkpoint does not include. */
@@ -88,7 +88,7 @@ export function datasetReader(storage: Storage, layout: Layout) {
     return rows.flatMap(row => (row === undefined ? [] : [loadRecordKey(String(row.schemaName), String(row.loadId))]))
   }
 
-  const grown = async (ledger: Ledger, keys: readonly string[]): Promise<Ledger> => {
+  const grown = async (ledger: LoadLedger, keys: readonly string[]): Promise<LoadLedger> => {
     const unread = [...new Set(keys)].filter(key => !ledger.records.has(key))
     const records = await mapLimited(unread, READS_AT_ONCE, readRecord)
     return withLoads(
@@ -192,7 +192,7 @@ function passedBy(checkpoint: Checkpoint | undefined): readonly KeyRange[] {
   return checkpoint === undefined || checkpoint.ledger.foreign.length > 0 ? [] : checkpoint.covered
 }
 
-function completeIn({ records }: Ledger): ReadonlySet<string> {
+function completeIn({ records }: LoadLedger): ReadonlySet<string> {
   return new Set([...records].map(loadPart))
 }
 
@@ -215,7 +215,7 @@ interface StoredObjects {
   readonly states: readonly string[]
 }
 
-async function storedObjects(storage: Storage, { records }: Ledger): Promise<StoredObjects> {
+async function storedObjects(storage: Storage, { records }: LoadLedger): Promise<StoredObjects> {
   if (records.size === 0) return { versions: [], states: [] }
   const [versions = [], states = []] = await Promise.all(
     [folders.versions, folders.states].map(async folder =>
@@ -226,7 +226,7 @@ async function storedObjects(storage: Storage, { records }: Ledger): Promise<Sto
 }
 
 /** An object counts if the load that it names, or a load with the schema that it holds, is complete. */
-function counts(ledger: Ledger) {
+function counts(ledger: LoadLedger) {
   const complete = completeIn(ledger)
   return {
     version: (key: string): boolean => ledger.schemaHashes.has(nameParts(key, 3)[2] ?? ''),
@@ -235,13 +235,13 @@ function counts(ledger: Ledger) {
 }
 
 /** Whether there is an object that no known load wrote. */
-function hasStrangers({ versions, states }: StoredObjects, ledger: Ledger): boolean {
+function hasStrangers({ versions, states }: StoredObjects, ledger: LoadLedger): boolean {
   const { version, state } = counts(ledger)
   const strange = (key: string, known: boolean): boolean => !known && !ledger.removed.has(key)
   return versions.some(key => strange(key, version(key))) || states.some(key => strange(key, state(key)))
 }
 
-function counting({ versions, states }: StoredObjects, ledger: Ledger): Pick<Snapshot, 'versions' | 'states'> {
+function counting({ versions, states }: StoredObjects, ledger: LoadLedger): Pick<Snapshot, 'versions' | 'states'> {
   const { version, state } = counts(ledger)
   const live = (keys: readonly string[], known: (key: string) => boolean): string[] =>
     keys.filter(key => !ledger.removed.has(key) && known(key))
@@ -268,7 +268,7 @@ function systemTable({ name, columns }: ReadonlyTable, objects: readonly string[
   }
 }
 
-function tablesOf(ledger: Ledger, foreign: Foreign | undefined): ReadonlyMap<string, CommittedTable> {
+function tablesOf(ledger: LoadLedger, foreign: Foreign | undefined): ReadonlyMap<string, CommittedTable> {
   const definitions = new Map<string, readonly ReadonlyColumn[]>()
   for (const { name, columns } of foreign?.tables ?? []) if (!ledger.dropped.has(name)) definitions.set(name, columns)
   for (const [name, { columns }] of ledger.tables) {
@@ -297,7 +297,7 @@ interface Foreign {
 async function foreignTables(
   storage: Storage,
   layout: Layout,
-  { foreign: loads, removed }: Ledger,
+  { foreign: loads, removed }: LoadLedger,
   versions: Snapshot['versions'],
 ): Promise<Foreign> {
   const ids = new Set(loads.map(load => load.loadId))

@@ -1,7 +1,7 @@
 import type { KeyRange, Storage } from '../storage/storage.js'
 import { announcementKey, announcementText, checkpointKey, checkpointText } from './checkpoint.js'
 import type { DatasetReader, Snapshot } from './committedDataset.js'
-import type { Ledger } from './ledger.js'
+import type { LoadLedger } from './ledger.js'
 import { isStoredSystemKey, recordGroup } from './systemObjects.js'
 
 /** This many loads after the newest checkpoint, read one by one, cause a new one. */
@@ -32,13 +32,13 @@ async function compact(storage: Storage, reader: DatasetReader): Promise<void> {
 }
 
 /** Removed schemas and states are remembered while their objects exist. */
-function pruned({ ledger, systemKeys }: Snapshot): Ledger {
+function pruned({ ledger, systemKeys }: Snapshot): LoadLedger {
   const removed = [...ledger.removed].filter(key => !isStoredSystemKey(key) || systemKeys.has(key))
   return { ...ledger, removed: new Set(removed) }
 }
 
 /** One range for the records of each schema. */
-function rangesOf({ records }: Ledger): readonly KeyRange[] {
+function rangesOf({ records }: LoadLedger): readonly KeyRange[] {
   const ranges = new Map<string, KeyRange>()
   for (const key of [...records].sort()) {
     const group = recordGroup(key)

@@ -21,7 +21,7 @@ interface LedgerTable {
 }
 
 /** The result of complete loads. */
-export interface Ledger {
+export interface LoadLedger {
   /** Keys of the loads' records. */
   readonly records: ReadonlySet<string>
   /** The newest load of each schema, by the schema's name. */
@@ -43,7 +43,7 @@ export interface Ledger {
   readonly dropped: ReadonlyMap<string, CommitPlace>
 }
 
-export const emptyLedger: Ledger = {
+export const emptyLedger: LoadLedger = {
   records: new Set(),
   newest: new Map(),
   schemaHashes: new Set(),
@@ -61,7 +61,7 @@ export const emptyLedger: Ledger = {
  * matter, with one exception: the columns of a table and their order, if it was dropped or two loads changed it at
  * once.
  */
-export function withLoads(ledger: Ledger, records: readonly LoadRecord[]): Ledger {
+export function withLoads(ledger: LoadLedger, records: readonly LoadRecord[]): LoadLedger {
   const added = records.filter(record => !ledger.records.has(record.key))
   if (added.length === 0) return ledger
   const newest = new Map(ledger.newest)
@@ -86,9 +86,9 @@ export function withLoads(ledger: Ledger, records: readonly LoadRecord[]): Ledge
 }
 
 function withManifests(
-  ledger: Ledger,
+  ledger: LoadLedger,
   added: readonly LoadRecord[],
-): Pick<Ledger, 'files' | 'removed' | 'tables' | 'dropped'> {
+): Pick<LoadLedger, 'files' | 'removed' | 'tables' | 'dropped'> {
   const files = new Map(ledger.files)
   const removed = new Set(ledger.removed)
   const tables = new Map(ledger.tables)

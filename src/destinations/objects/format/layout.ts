@@ -1,6 +1,6 @@
 import { ConfigError } from '../../../model/errors.js'
-import { literalPattern } from '../../../model/literalPattern.js'
-import { nodeCrypto } from '../../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../../model/runtime/nodeCrypto.js'
+import { literalPattern } from '../../../model/texts/literalPattern.js'
 
 /** dlt's default. */
 export const DEFAULT_LAYOUT = '{table_name}/{load_id}.{file_id}.{ext}'

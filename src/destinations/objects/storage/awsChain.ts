@@ -3,7 +3,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest } from 'node:http'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import { ownPlace } from '../../../model/ownPlace.js'
+import { ownPlace } from '../../../model/runtime/ownPlace.js'
 import type { S3CredentialProvider } from './s3Identity.js'
 
 /** Whether the optional package `@aws-sdk/credential-providers` is installed. */

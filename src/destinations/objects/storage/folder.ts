@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { DestinationError } from '../../../model/errors.js'
-import { nodeCrypto } from '../../../model/nodeCrypto.js'
+import { nodeCrypto } from '../../../model/runtime/nodeCrypto.js'
 import { makeOwnFolder } from '../../duckdb/duckdbStaging.js'
 import type { LocalFile, Storage } from './storage.js'
 

@@ -1,7 +1,7 @@
 import type { Agent } from 'undici'
-import { type Backoff, backoffMs, retryAfterMs } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
-import { nodeCrypto } from '../../../model/nodeCrypto.js'
+import { type Backoff, backoffMs, retryAfterMs } from '../../../model/runtime/backoff.js'
+import { nodeCrypto } from '../../../model/runtime/nodeCrypto.js'
 import type { Clock } from '../../../model/source.js'
 import { pathText, queryText, type S3Credentials, type S3Identity, signed } from './s3Identity.js'
 
@@ -26,7 +26,10 @@ function unescaped(text: string): string {
 }
 
 export function escapeXml(text: string): string {
-  return text.replace(/[&<>]/g, character => (character === '&' ? '&amp;' : character === '<' ? '&lt;' : '&gt;'))
+  return text.replace(/[&<>]/g, character => {
+    if (character === '&') return '&amp;'
+    return character === '<' ? '&lt;' : '&gt;'
+  })
 }
 
 interface S3Request {

@@ -1,9 +1,9 @@
 import { awsSigned } from '../../../model/awsSignature.js'
-import { unlessStopped } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
-import { percentEncoded, sortedQuery } from '../../../model/percentEncoding.js'
+import { unlessStopped } from '../../../model/runtime/backoff.js'
 import { reveal, Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
+import { percentEncoded, sortedQuery } from '../../../model/texts/percentEncoding.js'
 
 /** The credentials that sign requests. */
 export interface S3Credentials {
@@ -37,7 +37,7 @@ export interface S3Options {
   readonly checksums?: boolean | undefined
 }
 
-export interface UnsignedRequest {
+export interface UnsignedS3Request {
   readonly method: string
   /** As sent in the `host` header. */
   readonly host: string
@@ -52,7 +52,7 @@ export interface UnsignedRequest {
 
 /** All headers of a request, signed for S3. `nowMs` is milliseconds since the epoch. */
 export function signed(
-  { method, host, path, query, headers, bodySha256 }: UnsignedRequest,
+  { method, host, path, query, headers, bodySha256 }: UnsignedS3Request,
   { accessKeyId, secretAccessKey, sessionToken }: S3Credentials,
   region: string,
   nowMs: number,
@@ -172,12 +172,12 @@ function checked(
     if (name === 'sessionToken' && value === undefined) continue
     const text: unknown = value instanceof Secret ? reveal(value) : value
     if (typeof text !== 'string' || text.length > LONGEST || !/^[!-~]+$/.test(text))
-      throw new Error(`what the provider gave as \`${name}\` is none`)
+      throw new Error(`the \`${name}\` of the provider cannot be used: expected a text without blanks`)
   }
   if (expiration === undefined) return found
   const endsAt = expiration instanceof Date ? expiration.getTime() : Number.NaN
-  if (Number.isNaN(endsAt)) throw new Error('what the provider gave as `expiration` is not a date')
-  if (endsAt <= now) throw new Error(`the credentials that the provider gave ended at ${expiration.toISOString()}`)
+  if (Number.isNaN(endsAt)) throw new Error('the `expiration` of the provider is not a date')
+  if (endsAt <= now) throw new Error(`the credentials of the provider ended at ${expiration.toISOString()}`)
   return found
 }
 

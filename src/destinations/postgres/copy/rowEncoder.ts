@@ -188,7 +188,9 @@ function kindOf({ dataType }: Column, type: string): Kind {
     case 'json':
       return 'json'
     case 'bigint':
-      return type === 'smallint' ? 'int64As16' : type === 'integer' ? 'int64As32' : 'int64'
+      if (type === 'smallint') return 'int64As16'
+      return type === 'integer' ? 'int64As32' : 'int64'
+
     case 'timestamp':
     case 'time':
     case 'double':

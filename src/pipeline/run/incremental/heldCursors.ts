@@ -37,7 +37,7 @@ export interface Holding {
  * a cursor waits only if its rows are merged, since others would be loaded twice. The same holds if an answer was in
  * part, or not what it should be: the API may always answer so. As with dlt, a cursor moves past answers that the
  * document ignores, and past rows that the schema contract discards. It also moves with a list that changed while it was
- * read, since a busy one always does. In a root list declared to be in cursor order, and not seen to be in another one, a
+ * read, unless a second reading did not help, since a busy one always does. In a root list declared to be in cursor order, and not seen to be in another one, a
  * limit skips nothing but what equals its last value: the cursor stays before that.
  */
 export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
@@ -100,7 +100,10 @@ function ofDocument(
     return isMerged ? held(one, why, true) : ahead(one, why)
   }
   if (unread.has('answer')) return ahead(one, 'an answer was skipped')
-  if (unread.has('moved') && isShared) return ahead(one, 'the list changed while it was read', LAG)
+  if (unread.has('moved') && isShared) {
+    const isToken = resource.incremental?.isToken === true
+    return isToken ? ahead(one, 'changes came twice') : ahead(one, 'the list changed while it was read', LAG)
+  }
   return one.discards ? ahead(one, 'the schema contract discarded rows', AGAIN) : undefined
 }
 

@@ -1,6 +1,6 @@
 import { elements, valueAt } from '../../../json/bytes.js'
 import type { JsonObject, JsonValue } from '../../../json/value.js'
-import { type CursorRange, rangeText } from '../../../model/cursorRange.js'
+import { type CursorRange, rangeText } from '../../../model/cursors/cursorRange.js'
 import { DataError } from '../../../model/errors.js'
 import type { CursorState } from '../../../model/pipelineState.js'
 import type { CountedList, Page, Resource } from '../../../model/source.js'

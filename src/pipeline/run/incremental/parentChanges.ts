@@ -10,7 +10,7 @@ import {
 } from '../../../model/pipelineState.js'
 import type { ParentChangedHint, Resource, Source } from '../../../model/source.js'
 import { count, type Judgement } from '../../../model/verdict.js'
-import { flattenPlan, type PlannedResource } from '../planResources.js'
+import { flattenPlan, type PlannedResource } from '../plan/planResources.js'
 import { hasAny, identityOf, versionOf } from './parentIdentity.js'
 
 /** The parents' records whose lists earlier runs have read, as the state has them. */

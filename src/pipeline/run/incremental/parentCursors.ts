@@ -8,7 +8,8 @@ import {
   withStateValue,
 } from '../../../model/pipelineState.js'
 import type { IncrementalHint, IncrementalWindow, Resource } from '../../../model/source.js'
-import { type CursorTracker, isBeyond, openWindow } from './incremental.js'
+import { isBeyond, openWindow } from './cursorValue.js'
+import type { CursorTracker } from './incremental.js'
 import { identityOf } from './parentIdentity.js'
 
 /** By digest of the key of the parent's record. */

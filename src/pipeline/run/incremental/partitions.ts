@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
-import type { CursorRange } from '../../../model/cursorRange.js'
+import type { CursorRange } from '../../../model/cursors/cursorRange.js'
 import { DataError } from '../../../model/errors.js'
 import type { IncrementalHint, PartitionHint, Resource } from '../../../model/source.js'
 import { identityOf, identityValue } from './parentIdentity.js'

@@ -1,5 +1,5 @@
 import { parseJson } from '../../../json/parse.js'
-import type { LoadedWindow } from '../../../model/cursorRange.js'
+import type { LoadedWindow } from '../../../model/cursors/cursorRange.js'
 import type { Condition, Connection } from '../../../model/destination.js'
 import { ConfigError } from '../../../model/errors.js'
 import {
@@ -13,8 +13,8 @@ import type { Verdict } from '../../../model/receipt.js'
 import type { IncrementalHint } from '../../../model/source.js'
 import { CoveredRanges, isEmpty, type ReadRange } from '../../backfill/coveredRanges.js'
 import type { PipelineSetup } from '../../setup.js'
-import { flattenPlan, type PlannedResource, refused } from '../planResources.js'
-import { isBeyond } from './incremental.js'
+import { flattenPlan, type PlannedResource, refused } from '../plan/planResources.js'
+import { isBeyond } from './cursorValue.js'
 import { type Cut, isPartitionCut } from './partitions.js'
 
 /** A window that is committed. */

@@ -1,4 +1,5 @@
-import { type CursorRange, type LoadedWindow, rangeText } from '../../../model/cursorRange.js'
+import type { SharedJournals } from '../../../journal/sharedJournals.js'
+import { type CursorRange, type LoadedWindow, rangeText } from '../../../model/cursors/cursorRange.js'
 import type { StagedLoad } from '../../../model/destination.js'
 import { DataError } from '../../../model/errors.js'
 import {
@@ -12,7 +13,7 @@ import {
 import type { Receipt } from '../../../model/receipt.js'
 import type { Unread } from '../../../model/source.js'
 import type { ReadRange } from '../../backfill/coveredRanges.js'
-import type { PlannedResource } from '../planResources.js'
+import type { PlannedResource } from '../plan/planResources.js'
 import type { Cut } from './partitions.js'
 import type { Ledger, WindowLedger } from './windowLedger.js'
 
@@ -20,6 +21,13 @@ import type { Ledger, WindowLedger } from './windowLedger.js'
 export interface ReadWindow extends StagedLoad {
   readonly loadId: string
   readonly rows: number
+}
+
+/** What windows that are committed together share. */
+interface LoadedTogether {
+  readonly journals: SharedJournals
+  /** Resolves when the window is committed. */
+  commit(read: ReadWindow): Promise<void>
 }
 
 /** One window of a backfill, for a run. */
@@ -31,11 +39,8 @@ export interface WindowToLoad extends CursorRange {
   readonly backfill: string
   /** Names the window among others that are loaded at the same time. Absent: there are none. */
   readonly part?: string | undefined
-  /**
-   * Commits the window, maybe together with others: resolves when that is done. Absent: it is committed by itself. Needs a
-   * `part`.
-   */
-  readonly commit?: ((read: ReadWindow) => Promise<void>) | undefined
+  /** The window may be committed with others. Absent: it is committed by itself. Needs a `part`. */
+  readonly together?: LoadedTogether | undefined
   /** What is committed, as of now. */
   readonly ledger: WindowLedger
   /**

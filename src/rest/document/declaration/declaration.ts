@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
 import type { Transport } from '../../api.js'
 import { maskKinds } from '../../mask/maskRules.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import { MOST_SLICES, PARTITIONINGS } from '../../../model/source.js'
 import { incremental } from './incrementalKeys.js'
 import { count, key, name, names, required, scalar, seconds } from './pieces.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import { key, name, names } from './pieces.js'
 import { strictObject } from './strictObject.js'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import type { RecordFunction } from '../../../model/userFunction.js'
 import { CONTRACT_MODES, DATA_TYPES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../../../schema/schemaTypes.js'
 import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import { WINDOW_ORDERS } from '../../../model/source.js'
 import { jsonObject, key, name, required, scalar } from './pieces.js'
 import { requestKeys } from './requestKeys.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import { bodyKeys } from './formatKeys.js'
 import { jsonObject, jsonValue, key, name, required, scalar, secretValue } from './pieces.js'
 import { adaptPageSize } from './responseKeys.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 import type { ResponseFunction } from '../model.js'
 import { functionOf, key, name, required, scalar, seconds } from './pieces.js'
 import { strictObject } from './strictObject.js'

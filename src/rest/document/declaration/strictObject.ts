@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { later } from '../../../model/firstUse.js'
+import { later } from '../../../model/runtime/firstUse.js'
 
 /**
  * An object with these keys and no others. Its keys are declared when a document is first checked: there are hundreds, and

@@ -17,7 +17,7 @@ const paginatorShorthands: readonly string[] = [
 const authTypes: readonly string[] = authKinds.map(kind => kind.type)
 
 /** Types whose other keys are all optional. */
-export type PaginatorShorthand = 'auto' | TypeAlone<z.input<PaginatorSchema>>
+type Shorthand = 'auto' | TypeAlone<z.input<PaginatorSchema>>
 
 type TypeAlone<Config> = Config extends { type: infer Type extends string }
   ? { type: Type } extends Config
@@ -25,7 +25,7 @@ type TypeAlone<Config> = Config extends { type: infer Type extends string }
     : never
   : never
 
-export type AuthType = NonNullable<z.input<AuthSchema>['type']>
+type WrittenAuthType = NonNullable<z.input<AuthSchema>['type']>
 
 /** A user's own paginator object. See `Paginator`. */
 const customPaginator = typescriptOnly<OwnPaginator>(
@@ -46,7 +46,7 @@ const autoPaginator = strictObject(() => ({ type: z.literal('auto') })).meta({
 
 export const paginator = z
   .union([
-    z.enum(paginatorShorthands) as unknown as z.ZodType<PaginatorShorthand, PaginatorShorthand>,
+    z.enum(paginatorShorthands) as unknown as z.ZodType<Shorthand, Shorthand>,
     discriminated<PaginatorSchema | typeof autoPaginator>([autoPaginator, ...paginatorKinds.map(kind => kind.schema)]),
     customPaginator,
   ])
@@ -58,7 +58,7 @@ export const paginator = z
  */
 export const auth = z
   .union([
-    z.enum(authTypes) as unknown as z.ZodType<AuthType, AuthType>,
+    z.enum(authTypes) as unknown as z.ZodType<WrittenAuthType, WrittenAuthType>,
     discriminated<AuthSchema>(authKinds.map(kind => withoutRequired(kind.type, kind.schema))) as z.ZodType<
       unknown,
       PartialButType<z.input<AuthSchema>>

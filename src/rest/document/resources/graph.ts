@@ -1,5 +1,5 @@
 import { alternatives } from '../../../model/errors.js'
-import { nearMiss } from '../../../model/nearMiss.js'
+import { nearMiss } from '../../../model/texts/nearMiss.js'
 import type { Problems, PropertyPath } from '../problems.js'
 import type { ParentMention } from './templates.js'
 

@@ -1,9 +1,12 @@
 import { Secret } from '../../../model/secrets/secret.js'
 import type { IncrementalHint, TableHints } from '../../../model/source.js'
+import type { AnswerCondition } from '../../api.js'
 import { isShortSalt, type MaskModel, SHORTEST_SALT } from '../../mask/maskHash.js'
 import { type MaskRule, maskWays, meets, meetsAnywhere } from '../../mask/maskRules.js'
-import type { EndpointModel, IncrementalModel } from '../model.js'
+import { isSameName } from '../../mask/spellings.js'
+import type { EndpointModel, IncrementalModel, ShapeModel } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
+import { originOf, pathOf, readsIn } from './fieldOrigin.js'
 import type { MergedResource } from './mergeResource.js'
 
 /** The mask of a resource. Undefined if it has none. */
@@ -40,10 +43,12 @@ export function maskOf(merged: MergedResource, problems: Problems): MaskModel | 
 export function checkMask(
   {
     mask,
+    shape,
     hints,
     incremental,
   }: {
     readonly mask: MaskModel | undefined
+    readonly shape: ShapeModel | undefined
     readonly hints: TableHints
     readonly incremental: Pick<IncrementalModel, 'hint' | 'token'> | undefined
   },
@@ -52,22 +57,68 @@ export function checkMask(
 ): void {
   for (const rule of mask?.rules ?? []) {
     const at = merged.where('mask', rule.text)
+    const unseen = shape && madeLater(rule, shape)
+    if (unseen !== undefined) problems.add(at, unseen)
+    const filtered = shape?.filter === undefined ? undefined : judgedBy(rule, shape.filter)
+    if (filtered !== undefined) problems.add(merged.where('filter'), filtered)
     const cursor = incremental?.hint.cursorPath
-    const isMet = incremental?.token === undefined ? meets : meetsAnywhere
-    if (cursor !== undefined && isMet(rule, cursor)) {
+    const isCursor =
+      cursor !== undefined &&
+      (incremental?.token === undefined ? isMadeOf(rule, shape, cursor) : meetsAnywhere(rule, cursor))
+    if (isCursor) {
       problems.add(at, `\`${cursor}\` is the cursor, which must stay as the API sends it; choose another cursor_path`)
     }
     if (rule.kind !== 'hash') {
-      const key = keysOf(hints, incremental?.hint).find(name => meets(rule, name))
+      const key = keysOf(hints, incremental?.hint).find(name => isMadeOf(rule, shape, name, 'alone'))
       if (key !== undefined) problems.add(at, `\`${key}\` is part of a key, so only \`hash\` keeps records apart`)
     }
-    const column = hints.columns?.find(({ name }) => name !== undefined && meets(rule, name))
-    if (column?.hard_delete === true || column?.dedup_sort != null) {
-      problems.add(at, `\`${column.name}\` decides which rows stay, so it must stay as the API sends it`)
-    } else if (column?.data_type !== undefined && column.data_type !== 'text' && rule.kind !== 'drop') {
-      problems.add(at, `makes a text of \`${column.name}\`, which \`columns\` declares as ${column.data_type}`)
+    for (const { name, hard_delete: deletes, dedup_sort: sorts, data_type: type } of hints.columns ?? []) {
+      if (name === undefined || !isMadeOf(rule, shape, name)) continue
+      if (deletes === true || sorts != null) {
+        problems.add(at, `\`${name}\` decides which rows stay, so it must stay as the API sends it`)
+      } else if (type !== undefined && type !== 'text' && rule.kind !== 'drop' && originOf(shape, name).isCopy) {
+        problems.add(at, `makes a text of \`${name}\`, which \`columns\` declares as ${type}`)
+      }
     }
   }
+}
+
+/** Whether a mask changes what a field is made of; `alone`: all that it is made of. */
+function isMadeOf(
+  rule: MaskRule,
+  shape: ShapeModel | undefined,
+  field: string,
+  how: 'alone' | 'also' = 'also',
+): boolean {
+  const { paths } = originOf(shape, field)
+  const isMet = (path: string): boolean => meets(rule, path)
+  return how === 'alone' ? paths.length > 0 && paths.every(isMet) : paths.some(isMet)
+}
+
+/** What is wrong with masking a field that is made only after the mask. Undefined if nothing is. */
+function madeLater({ ways }: MaskRule, { rename, add }: ShapeModel): string | undefined {
+  const firsts = ways.flatMap(([step]) => (typeof step === 'object' ? step.names : []))
+  const isNamed = (name: string): boolean => firsts.some(first => isSameName(first, name))
+  const order = 'which is given after the mask'
+  const [old, name] = Object.entries(rename).find(([, one]) => isNamed(one)) ?? []
+  // Where names are exchanged, both are names of the API.
+  if (old !== undefined && !Object.keys(rename).some(isNamed))
+    return `\`${name}\` is the new name of \`${old}\`, ${order}; write the name of the API, \`${old}\``
+  const [made, text = ''] = Object.entries(add).find(([one]) => isNamed(one)) ?? []
+  const reads = readsIn(text).reads.map(({ names }) => names)
+  if (made === undefined || reads.some(([first = '']) => isNamed(first))) return undefined
+  const of = reads.map(names => `\`${pathOf(names)}\``).join(' and ') || 'something else'
+  return `\`${made}\` is made by \`add\` after the mask; mask what it is made of, ${of}`
+}
+
+/** What is wrong with a filter that goes by the value of a masked field. Undefined if nothing is. */
+function judgedBy(rule: MaskRule, filter: string): string | undefined {
+  const read = readsIn(filter).reads.find(
+    ({ names, isValue }) => (isValue || rule.kind === 'drop') && meets(rule, pathOf(names)),
+  )
+  if (read === undefined) return undefined
+  const cure = 'let the API filter by a parameter, or go by another field'
+  return `goes by \`${pathOf(read.names)}\`, which is masked by ${rule.path} before; ${cure}`
 }
 
 function keysOf(
@@ -90,7 +141,7 @@ function keysOf(
 /** Reports an endpoint that would not work with masked answers, or would get around the mask. */
 export function checkMaskedEndpoint(
   mask: MaskModel | undefined,
-  { paginator, responseActions, reading, job }: EndpointModel,
+  { paginator, responseActions, adapt, reading, job }: EndpointModel,
   merged: MergedResource,
   problems: Problems,
 ): void {
@@ -121,6 +172,13 @@ export function checkMaskedEndpoint(
         `the export job goes by \`${path}\` (\`${key}\`), which this would change`,
       )
   }
+  // Whether to ask again is decided before an answer is masked.
+  const conditions = [...responseActions, ...(adapt?.when.map(one => ({ ...one, path: 'adapt_page_size.when' })) ?? [])]
+  for (const { path, value } of conditions) {
+    const rule = mask.rules.find(one => value !== undefined && blinds(one, value))
+    if (rule !== undefined)
+      problems.add(merged.where('mask', rule.text), `${path} goes by \`${value?.path}\`, which this would change`)
+  }
   if (reading.columnsFrom !== undefined)
     problems.add(
       firstOf(mask, merged),
@@ -140,9 +198,20 @@ export function checkMaskedEndpoint(
     )
 }
 
+/** Whether a mask hides what a condition looks for. That a value is there stays visible unless it is dropped. */
+function blinds(rule: MaskRule, value: NonNullable<AnswerCondition['value']>): boolean {
+  const isVisible = 'exists' in value || value.in.every(one => one === null)
+  return (rule.kind === 'drop' || !isVisible) && meetsAnywhere(rule, value.path)
+}
+
 /** What is wrong with taking a field of a parent whose mask changes it. Undefined if nothing is. */
-export function maskedField(mask: MaskModel | undefined, field: string, isCopied = false): string | undefined {
-  const rule = mask?.rules.find(one => meets(one, field) && (!isCopied || one.kind === 'drop'))
+export function maskedField(
+  mask: MaskModel | undefined,
+  shape: ShapeModel | undefined,
+  field: string,
+  isCopied = false,
+): string | undefined {
+  const rule = mask?.rules.find(one => isMadeOf(one, shape, field) && (!isCopied || one.kind === 'drop'))
   if (rule === undefined) return undefined
   return isCopied
     ? `\`${field}\` is dropped by ${rule.path}`
@@ -150,9 +219,14 @@ export function maskedField(mask: MaskModel | undefined, field: string, isCopied
 }
 
 /** What is wrong with telling a change of a parent by a field that its mask changes. Undefined if nothing is. */
-export function maskedChange(mask: MaskModel | undefined, field: string, isOrdered: boolean): string | undefined {
+export function maskedChange(
+  mask: MaskModel | undefined,
+  shape: ShapeModel | undefined,
+  field: string,
+  isOrdered: boolean,
+): string | undefined {
   // Hashes differ where the values do, but have no order.
-  const rule = mask?.rules.find(one => meets(one, field) && (isOrdered || one.kind !== 'hash'))
+  const rule = mask?.rules.find(one => isMadeOf(one, shape, field) && (isOrdered || one.kind !== 'hash'))
   return rule && `\`${field}\` is masked by ${rule.path}, which hides changes of it; take a field that is not masked`
 }
 

@@ -75,7 +75,7 @@ function listResource(
   if (reader.mentions.length === 0)
     problems.add(where, `must name a field of the record, as in \`{resources.${name}.id}\`: it is asked for one record`)
   for (const { parent, field, at: place } of reader.mentions) {
-    const masked = maskedField(masks.record, field)
+    const masked = maskedField(masks.record, undefined, field)
     if (parent !== name)
       problems.add(place, `is asked for a record of \`${name}\`: write \`{resources.${name}.<field>}\``)
     else if (masked !== undefined) problems.add(place, masked)

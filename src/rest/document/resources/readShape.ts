@@ -105,7 +105,7 @@ function plant(tree: Tree, [name = '', ...rest]: readonly string[]): void {
 }
 
 /** Names from the record to a value, through lists. Undefined for anything but names. */
-function namesOf(text: string): readonly string[] | undefined {
+export function namesOf(text: string): readonly string[] | undefined {
   try {
     const names = pathPattern(text)?.map(step =>
       typeof step === 'object' && step.names.length === 1 ? step.names[0] : undefined,

@@ -5,6 +5,7 @@ import type { ApiRequest } from '../../api.js'
 import { jsonBody } from '../../body/jsonBody.js'
 import type { JsonText } from '../../body/jsonText.js'
 import { isListHeader } from '../../evidence/envelope.js'
+import { bodyText } from '../../http/answerCondition.js'
 import type { OwnedResponse } from '../../http/exchange.js'
 import type { RecordMask } from '../../mask/recordMask.js'
 import type { ListContext, ListReader } from '../listReader.js'
@@ -39,8 +40,8 @@ const MASKED = 'x-sluice-mask'
 
 /**
  * An answer as it is journaled and read: JSON with masked values. Beside the records, and where it is not known which
- * values are records, a path holds at every depth, and so it does in answers about an export job. An answer that cannot be masked keeps no body,
- * and no answer keeps headers that nothing goes by.
+ * values are records, a path holds at every depth, and so it does in answers about an export job. An answer that cannot be masked keeps no body
+ * but texts of the document, and no answer keeps headers that nothing goes by.
  */
 export async function maskAnswer(
   mask: RecordMask,
@@ -71,9 +72,21 @@ export async function maskAnswer(
       ...(text.isChanged && { [TEXT_CHANGED]: 'true' }),
       ...(masked?.isBlank === true && { [NO_CONTENT]: 'true' }),
     },
-    body: masked?.text ?? new Uint8Array(),
+    body: masked?.text ?? knownTexts(reader, response),
     release: () => response.release(),
   }
+}
+
+/**
+ * Of a body that cannot be masked, the texts that the document looks for in it: what they tell of an answer is known by
+ * it, and nobody's.
+ */
+function knownTexts({ resource: { endpoint, incremental } }: ListReader, response: OwnedResponse): Uint8Array {
+  const conditions = [...endpoint.responseActions, ...(endpoint.adapt?.when ?? [])]
+  const wanted = [...conditions.map(({ content }) => content), incremental?.token?.expired.body]
+  if (wanted.every(text => text === undefined)) return new Uint8Array()
+  const body = bodyText(response)
+  return Buffer.from(wanted.filter(text => text !== undefined && body.includes(text)).join('\n'))
 }
 
 /** An answer that an earlier process masked. What was dropped then cannot be seen any more. */

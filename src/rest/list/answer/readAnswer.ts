@@ -1,12 +1,13 @@
 import { JsonDocument, textAt, valueAt } from '../../../json/bytes.js'
 import { compiledPath, type JsonPath } from '../../../json/path.js'
 import type { JsonValue } from '../../../json/value.js'
-import { DataError, type RequestError } from '../../../model/errors.js'
+import { DataError, RequestError } from '../../../model/errors.js'
 import type { ListEnd } from '../../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, RecordField } from '../../api.js'
 import { BodyFormatError } from '../../body/bodyError.js'
 import { jsonBody } from '../../body/jsonBody.js'
 import { errorOf } from '../../evidence/answerError.js'
+import { declaredKeys } from '../../evidence/declaredKeys.js'
 import { type Envelope, envelopeOf, saysEmpty } from '../../evidence/envelope.js'
 import { because } from '../../evidence/evidence.js'
 import { nearPlace } from '../../evidence/nearPlace.js'
@@ -23,7 +24,7 @@ import {
 } from '../listReader.js'
 import { tellOnce } from '../tellOnce.js'
 import { hasToken } from '../tokenWindow.js'
-import { isRecordable, type Judgement } from './responseActions.js'
+import { type AnswerJudgement, isRecordable } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
 import {
   describeBody,
@@ -89,7 +90,7 @@ export async function readAnswer(
   context: ListContext,
   state: ReadingState,
   request: ApiRequest,
-  { response, action, entry }: Judgement,
+  { response, action, entry }: AnswerJudgement,
   number: number,
 ): Promise<Reading> {
   const path = entry?.path ?? ''
@@ -148,6 +149,9 @@ export async function readAnswer(
   const { document, isChanged, isBlank } = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
     const selection = nodesOf(reader, context, selected(reader, context, state, document))
+    // A list that was guessed may be that of the errors, which are no records.
+    const isOfErrors = selection.isGuess === true && document.kind(document.root) === 'object' && hasErrors(document)
+    if (!isOfErrors) refuseManyRecords(reader, request, response, selection)
     const page = answerPage(request, response, selection, document, () => bodyExcerpt(reader, response))
     const envelope = envelopeOf(response.headers, document, selection, request, tokenPathOf(reader))
     // The document knows this answer: its error is no news about the list.
@@ -158,6 +162,24 @@ export async function readAnswer(
     const failure = isMissing ? selectorError(reader, document, response) : undefined
     if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
     return { response, page, selection, document, envelope, isBlank, failure, flow }
+  })
+}
+
+/** Records of one answer. Each takes memory of its own beside its bytes, however short it is. */
+const MOST_RECORDS = 1 << 23
+
+function refuseManyRecords(
+  { resource: { name } }: ListReader,
+  { method }: ApiRequest,
+  { url }: ApiResponse,
+  { count: records }: Selection,
+): void {
+  if (records <= MOST_RECORDS) return
+  const problem = `${method} ${url} was answered with ${records} records, and ${MOST_RECORDS} are the most that are taken into memory at once`
+  throw new RequestError('response_too_large', `${name}: ${problem}; ask for smaller pages`, {
+    resource: name,
+    method,
+    url,
   })
 }
 
@@ -253,9 +275,10 @@ export function tellTextChanged(
 }
 
 /** Of an answer whose text was changed: the doubt about records that are merged by keys in which U+FFFD may stand for anything. */
-function keyDoubt({ resource: { hints } }: ListReader, page: ApiPage, { records }: Selection): ListEnd | undefined {
+function keyDoubt({ resource }: ListReader, page: ApiPage, { records }: Selection): ListEnd | undefined {
+  const { hints } = resource
   const { disposition = 'merge' } = hints.writeDisposition ?? {}
-  const keys = disposition === 'merge' ? [...(hints.primaryKey ?? []), ...(hints.mergeKey ?? [])] : []
+  const keys = disposition === 'merge' ? [...(declaredKeys(resource) ?? []), ...(hints.mergeKey ?? [])] : []
   if (keys.length === 0 || !Buffer.from(records.buffer, records.byteOffset, records.length).includes(REPLACEMENT))
     return undefined
   // A key that a step makes is not in the record yet.

@@ -8,7 +8,7 @@ import { repeated } from '../../http/retry.js'
 import type { ListContext, ListReader } from '../listReader.js'
 
 /** What the response actions decide about an answer. */
-export interface Judgement {
+export interface AnswerJudgement {
   /** The first action that an entry gives. Undefined: the answer is read as usual. */
   readonly action: ResponseActionName | undefined
   /** The entry that decided. */
@@ -34,9 +34,9 @@ export async function judged(
     readonly again: (attempt: number) => Promise<OwnedResponse>
     readonly deadline: number | undefined
   },
-): Promise<Judgement> {
+): Promise<AnswerJudgement> {
   const { responseActions, retry } = endpoint
-  const ask = async (attempt: number): Promise<Judgement> =>
+  const ask = async (attempt: number): Promise<AnswerJudgement> =>
     judge(responseActions, attempt === 1 ? answer : await again(attempt - 1), name)
   const { result } = await repeated(
     ask,
@@ -55,7 +55,7 @@ async function judge(
   actions: readonly ResponseActionModel[],
   response: OwnedResponse,
   resource: string,
-): Promise<Judgement> {
+): Promise<AnswerJudgement> {
   let current = response
   for (const entry of actions) {
     if (!meets(entry, current)) continue

@@ -13,7 +13,7 @@ import { joinRecords } from '../../../json/records.js'
 import { isJsonObject, numberLiteral } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
 import { shortened } from '../../../model/errors.js'
-import { nearMiss } from '../../../model/nearMiss.js'
+import { nearMiss } from '../../../model/texts/nearMiss.js'
 import type { RecordField } from '../../api.js'
 
 /** The first match of a path in each record of a page, in order. A number's text has the digits as sent. */
@@ -154,6 +154,13 @@ export function truncate(selection: Selection, limit: number): Selection {
   return { ...selection, records, count: limit, separators: undefined }
 }
 
+/** The records of a selection for which `keeps` is true, by their place and index. */
+export function recordsWhere(selection: Selection, keeps: (span: Span, index: number) => boolean): Selection {
+  const { records } = selection
+  const spans = elements(records, skipSpace(records, 0)).filter(keeps)
+  return { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined }
+}
+
 /** Keys that usually hold the list of records. The first list with such a key wins. */
 const usualKeys = new Set([
   'data',
@@ -198,12 +205,10 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
     const isEnvelope = hasOnlyEnvelope(document)
     return { path: isEnvelope ? undefined : compilePath('$'), why: 'the body has no list', sticks: false }
   }
-  const why =
-    usual === undefined
-      ? lists.length === 1
-        ? 'it is the only list in the body'
-        : `it is the first${chosen === lists[0] ? '' : ' with records'} of ${lists.length} lists in the body`
-      : `it is the first list with a usual name`
+  let why = 'it is the first list with a usual name'
+  if (usual === undefined && lists.length === 1) why = 'it is the only list in the body'
+  else if (usual === undefined)
+    why = `it is the first${chosen === lists[0] ? '' : ' with records'} of ${lists.length} lists in the body`
   return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
 }
 

@@ -13,7 +13,8 @@ import type { Thing } from './truth.js'
  *    an empty list may be said to have one page; a has_more or next link may lead to an empty page, if that was asked for;
  *    a cursor may stand beside a has_more of false, and a link where the document names that flag;
  *    pages that are reached by links and cursors may be of any length, and those that are reached by numbers all of one
- *    length that nobody is told, unless the document says that records are left out of them; a token of an earlier run may no longer be known (410). And
+ *    length that nobody is told, unless the document says that records are left out of them, or the numbers are those of
+ *    pages and no answer counts records (docs/guarantees.md: no answer mentions what a page lacks then); a token of an earlier run may no longer be known (410). And
  * 2. the answers hold positive evidence that the list ended: an empty list or null where the list is, a next link or cursor
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
  *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
@@ -75,7 +76,7 @@ function traceInOrder(declared: Style, given: readonly Answer[], known: Known): 
   if (answers.length === 0) return 'it was never asked for'
   const style = { ...declared, size: pageSize(declared, known) }
   const isCounted = style.way === 'offset' || style.way === 'page_number'
-  const counts = isCounted && !known.leavesOut
+  const counts = isCounted && !known.leavesOut && !mayBeShortened(style, answers)
   const inOrder = isCounted ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
   const came = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
   const arrived = style.way === 'keyset' && !known.isAnyOrder ? listed(style, came, { start: 0, size: 0 }) : came
@@ -127,6 +128,11 @@ function asRead(answers: readonly Answer[], style: Style, known: Known): readonl
   const size = pageSize(style, known)
   if (size === style.size) return answers
   return answers.map(one => ({ ...one, asked: { ...one.asked, start: (one.asked.start / style.size) * size, size } }))
+}
+
+/** Whether records may be left out of pages that are reached by numbers, and no answer counts them. */
+function mayBeShortened({ way }: Style, answers: readonly Answer[]): boolean {
+  return way === 'page_number' && answers.every(({ told: { total } }) => total === undefined)
 }
 
 /** Whether a number of records may be that of the page. */

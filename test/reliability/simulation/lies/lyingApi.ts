@@ -137,5 +137,7 @@ function isTooMuch(answers: readonly Answer[]): boolean {
   if (answers.length <= MOST_FILLED) return false
   const filled = answers.filter(({ told }) => (told.list ?? []).length > 0).length
   const readings = Math.max(1, answers.filter(({ asked: { start } }) => start === 0).length)
-  return filled > MOST_FILLED * readings || answers.length - filled > MOST_EMPTY * readings
+  // In a feed, each page may be another change of the same record.
+  const isFeed = answers.some(({ asked: { since } }) => since !== undefined)
+  return filled > (isFeed ? MOST_EMPTY : MOST_FILLED) * readings || answers.length - filled > MOST_EMPTY * readings
 }
