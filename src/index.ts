@@ -9,6 +9,7 @@ export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from '.
 export { destinationFromUrl } from './config/places/destinations.js'
 export { ducklake } from './config/places/ducklakeOptions.js'
 export { files } from './config/places/filesOptions.js'
+export { type JournalBucketOptions, journalBucket } from './config/places/journalBucket.js'
 export {
   defineConfig,
   type RestApiDocument,
@@ -37,6 +38,7 @@ export type { ImportKind } from './import/importers.js'
 export { type ImportedFile, type ImportOptions, type ImportResult, importPipeline } from './import/importPipeline.js'
 export type { Finding, Proof, ProofRequest, ProofStatus, ProveOptions, ResourceProof } from './import/prove/proof.js'
 export { prove } from './import/prove/proveDocument.js'
+export type { JournalBucket, JournalStore } from './journal/bucketJournals.js'
 export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'

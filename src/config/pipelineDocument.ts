@@ -78,6 +78,11 @@ const pipelineKeys = later(() => ({
       examples: ['0 * * * *'],
     },
   ),
+  journal: key(z.string().min(1), {
+    description:
+      'A bucket, `s3://bucket/prefix`, that keeps the pages of a run until they are committed, so that another machine goes on with a run whose machine is gone. Settings follow a `?` and credentials come from the environment, as with the destination. Default: the working folder alone.',
+    examples: ['s3://loads/journals', '${env.JOURNALS}'],
+  }),
   import_schema_path: key(z.string().min(1), {
     description:
       'Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.',

@@ -1,6 +1,7 @@
 import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
+import type { JournalBucket } from '../journal/bucketJournals.js'
 import type { Destination } from '../model/destination.js'
 import { ConfigError, SluiceError } from '../model/errors.js'
 import type { WarningCode } from '../model/events.js'
@@ -378,7 +379,7 @@ async function pipelineFrom(value: unknown, reading: FileContext, file?: Documen
   const document = wrapped ? omit(inner, sourceKeyNames()) : omit(value, flatKeyNames())
   const home = workingFolder(env, folder)
   const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
-  const [api, destination] = await everyProblem(
+  const [api, destination, journal] = await everyProblem(
     () => {
       const options = {
         name: source.name ?? undefined,
@@ -399,6 +400,7 @@ async function pipelineFrom(value: unknown, reading: FileContext, file?: Documen
       return made
     },
     () => destinationOf(target, name, resolver, reading, place),
+    () => journalOf(keys.journal, target, reading, place),
   )
   const made = pipeline({
     name,
@@ -412,6 +414,7 @@ async function pipelineFrom(value: unknown, reading: FileContext, file?: Documen
       export: keys.export_schema_path == null ? undefined : resolve(folder, keys.export_schema_path),
       lock: lockFile(path, name),
     },
+    journal,
     ...aside(reading.overrides.recording),
   })
   const profiledOne = profiled(placed(made, inDocument), target)
@@ -434,8 +437,10 @@ function lockFile(file: string, pipeline: string): string {
 }
 
 /** What a recording does not touch: the files of the working folder, and those of the schema. */
-function aside(recording: PipelineRecording | undefined): Pick<PipelineOptions, 'clock' | 'home' | 'schema'> {
-  return recording === undefined ? {} : { clock: recording.clock, home: recording.home, schema: {} }
+function aside(
+  recording: PipelineRecording | undefined,
+): Pick<PipelineOptions, 'clock' | 'home' | 'journal' | 'schema'> {
+  return recording === undefined ? {} : { clock: recording.clock, home: recording.home, journal: undefined, schema: {} }
 }
 
 type Wrapper = z.output<typeof wrapperOnly>
@@ -471,6 +476,27 @@ function known(written: string, resolver: SecretResolver, { overrides }: FileCon
   if (overrides.offline !== true || whole === undefined || whole !== written.trim()) return written
   const found = context === 'env' ? resolver.variable(name) : resolver.named(name)
   return 'value' in found && found.value.origin === 'missing' ? 'duckdb::memory:' : written
+}
+
+/** The bucket of the journals. Those of one profile are never those of another. */
+async function journalOf(
+  address: string | null | undefined,
+  { profile }: LoadTarget,
+  reading: FileContext,
+  place: PlaceOf,
+): Promise<JournalBucket | undefined> {
+  if (address == null) return undefined
+  const { journalBucket } = await import('./places/journalBucket.js')
+  // A file that is only looked at needs no credentials.
+  const s3 = needsSecrets(reading) ? {} : { credentials: async () => Promise.reject(new Error('not looked up')) }
+  try {
+    const folder = profile === undefined ? undefined : `profiles/${profile}`
+    return journalBucket(address, { env: reading.env, folder, s3 })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const message = error.problems.map(problem => problem.message).join('; ')
+    throw new ConfigError([{ place: place(['journal']), message }])
+  }
 }
 
 async function destinationOf(

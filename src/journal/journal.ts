@@ -1,8 +1,10 @@
 import { dirname, join, resolve } from 'node:path'
 import type { JsonObject } from '../json/value.js'
+import { SluiceError } from '../model/errors.js'
 import type { ResponseJournal } from '../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { type Appender, createAppender, failure, writeAll } from './append.js'
+import type { JournalCopy } from './bucketJournals.js'
 import type { Files, OpenFile } from './fileSystem.js'
 import {
   decodeInfo,
@@ -18,6 +20,7 @@ import {
 import { locate, readRecord, scan } from './scan.js'
 import { decodeResponse, encodeResponse, fieldsKey, identityKey, recordId } from './warc.js'
 
+export { BucketJournals } from './bucketJournals.js'
 export { systemFiles } from './fileSystem.js'
 export {
   putAway,
@@ -54,6 +57,8 @@ export interface JournalOptions {
    * process, and what a power cut takes is asked for again.
    */
   readonly durability?: 'kill' | 'process' | 'power' | undefined
+  /** Where its records are stored too. */
+  readonly copy?: JournalCopy | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -99,7 +104,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const setAside = found === 'unusable' ? await moveAside(options.files, folder, 'aside') : undefined
     return journalOf(options, folder, await begin(path, folder, options), setAside)
   } catch (error) {
-    throw failure(path, error)
+    throw error instanceof SluiceError ? error : failure(path, error)
   }
 }
 
@@ -176,6 +181,7 @@ async function begin(path: string, folder: string, options: JournalOptions): Pro
   const bytes = Buffer.concat(encodeInfo(options, options.now()))
   const write = async (): Promise<Opened> => {
     await writeAll(file, [bytes], 0)
+    await options.copy?.begin(bytes)
     if (options.durability !== 'kill') {
       await file.sync()
       await syncNames(files, options, folder)
@@ -196,7 +202,7 @@ async function syncNames(files: Files, { dir }: JournalOptions, folder: string):
 
 function journalOf(options: JournalOptions, folder: string, opened: Opened, setAside: string | undefined): Journal {
   const { file, index, meta } = opened
-  const { files, now } = options
+  const { files, now, copy } = options
   const scrubber = options.scrubber ?? createScrubber()
   const digest = loadDigest(options.loadId)
   const path = join(folder, RESPONSES_FILE)
@@ -209,7 +215,10 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
 
   const endsWithPower = options.durability === 'kill'
   const close = (): Promise<void> => {
-    closing ??= appender.sync().finally(() => file.close())
+    closing ??= appender
+      .sync()
+      .finally(() => file.close())
+      .finally(() => copy?.release())
     return closing
   }
 
@@ -234,13 +243,16 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     async record(identity, response, { method, url }) {
       sequence++
       const about = { id: recordId(digest, sequence), sequence }
-      await appender.append(
-        encodeResponse({ identity, response, method, url, recordedAt: now(), after: resumedPages }, about, scrubber),
-      )
+      const answer = { identity, response, method, url, recordedAt: now(), after: resumedPages }
+      const record = encodeResponse(answer, about, scrubber)
+      await appender.append(record)
+      // The memory of a body serves the next one.
+      await copy?.append(Buffer.concat(record))
       pages++
     },
     async sync() {
       if (!endsWithPower) await appender.sync()
+      await copy?.check()
     },
     close,
     async letGo({ keep = false } = {}) {
@@ -252,6 +264,8 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     },
     async remove({ keep = false } = {}) {
       await close().catch(() => {})
+      // First: what stays on this machine alone is known to be committed.
+      await copy?.remove()
       await putAway(files, folder, { keep })
     },
   }

@@ -31,13 +31,14 @@ export interface LockOptions {
 }
 
 /** The time between two heartbeats. */
-const BEAT_MS = 5000
+export const BEAT_MS = 5000
 /** After this long without a heartbeat an owner on another machine or in another container counts as dead. */
 const SILENCE_MS = 30_000
 /** If the clocks say that the last heartbeat is older than that, the lock is watched only this long: clocks may be wrong. */
 const LOOK_MS = 12_000
 
-interface Holder {
+/** Who has a lock, or a journal that others can reach. */
+export interface Holder {
   readonly pid: number
   readonly host: string
   /** ISO timestamp. */
@@ -63,14 +64,7 @@ interface Holder {
 export async function lockPipeline(files: Files, dir: string, options: LockOptions): Promise<PipelineLock> {
   const path = join(dir, 'lock.json')
   const { now } = options
-  const mine: Holder = {
-    pid: process.pid,
-    host: hostname(),
-    startedAt: new Date(now()).toISOString(),
-    process: await ownStart(),
-    place: await ownPlace(),
-    id: nodeCrypto().randomUUID(),
-  }
+  const mine = await ownHolder(now)
   try {
     await files.makeFolder(dir)
     // A dead process's lock is moved away. The next attempt then finds the place free, unless another run was faster.
@@ -82,7 +76,8 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
       }
       const holder = await read(files, path)
       if (holder === undefined) continue
-      if (await isAlive(holder, () => isBeating(files, dir, path, holder, options))) throw locked(dir, holder)
+      const beating = () => isBeating(basename(dir), () => read(files, path), holder, options)
+      if (await isAlive(holder, beating)) throw lockedBy(basename(dir), holder)
       await moveAway(files, path, holder)
       // A dead process on this machine needs no warning.
       if (holder.broken === undefined && holder.host === mine.host && holder.place === mine.place) continue
@@ -96,6 +91,18 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
     destination: basename(dir),
     transient: true,
   })
+}
+
+/** This process, under a new id. */
+export async function ownHolder(now: () => number): Promise<Holder> {
+  return {
+    pid: process.pid,
+    host: hostname(),
+    startedAt: new Date(now()).toISOString(),
+    process: await ownStart(),
+    place: await ownPlace(),
+    id: nodeCrypto().randomUUID(),
+  }
 }
 
 /** Writes heartbeats into the file of its own lock, even after a rename, and never into another's. */
@@ -184,10 +191,9 @@ function takenOver(path: string, pipeline: string, { broken, pid, host }: Holder
 }
 
 /** Watches a lock of a process that cannot be seen from here, until a heartbeat comes or the wait is over. */
-async function isBeating(
-  files: Files,
-  dir: string,
-  path: string,
+export async function isBeating(
+  pipeline: string,
+  read: () => Promise<Holder | undefined>,
   holder: Holder,
   { now, sleep, signal, warn }: LockOptions,
 ): Promise<boolean> {
@@ -197,11 +203,11 @@ async function isBeating(
   const who = `process ${holder.pid} on ${holder.host}`
   warn?.(
     'lock_waited_for',
-    `Pipeline "${basename(dir)}" is locked by ${who} since ${holder.startedAt}; waiting up to ${Math.ceil(watchMs / 1000)} s for a sign of life`,
+    `Pipeline "${pipeline}" is locked by ${who} since ${holder.startedAt}; waiting up to ${Math.ceil(watchMs / 1000)} s for a sign of life`,
   )
   for (let waitedMs = 0; waitedMs < watchMs; waitedMs += 1000) {
     await sleep(1000, signal)
-    const found = await read(files, path)
+    const found = await read()
     if (found === undefined || found.id !== holder.id || found.beat !== holder.beat) return found !== undefined
   }
   return false
@@ -234,18 +240,17 @@ async function read(files: Files, path: string): Promise<Holder | undefined> {
   return { pid: 0, host: '', startedAt: '', id: '', broken }
 }
 
-function isHolder(value: unknown): value is Holder {
+export function isHolder(value: unknown): value is Holder {
   if (typeof value !== 'object' || value === null) return false
   const { pid, host, startedAt, id } = value as Partial<Record<keyof Holder, unknown>>
   // To the system, 0 and less stand for many processes.
   return Number.isSafeInteger(pid) && Number(pid) > 0 && [host, startedAt, id].every(text => typeof text === 'string')
 }
 
-async function isAlive(holder: Holder, isBeating: () => Promise<boolean>): Promise<boolean> {
+/** `isBeating` is asked of a process that cannot be seen from here. */
+export async function isAlive(holder: Holder, isBeating: () => Promise<boolean>): Promise<boolean> {
   if (holder.broken !== undefined) return false
-  const own = await ownPlace()
-  const isHere = own === undefined || holder.place === undefined ? holder.host === hostname() : holder.place === own
-  if (!isHere) return await isBeating()
+  if (!(await isHere(holder))) return await isBeating()
   try {
     process.kill(holder.pid, 0)
   } catch (error) {
@@ -253,6 +258,12 @@ async function isAlive(holder: Holder, isBeating: () => Promise<boolean>): Promi
   }
   const start = await processStart(holder.pid)
   return start === undefined || holder.process === undefined || start === holder.process
+}
+
+/** Whether its process can be seen from here. */
+export async function isHere(holder: Holder): Promise<boolean> {
+  const own = await ownPlace()
+  return own === undefined || holder.place === undefined ? holder.host === hostname() : holder.place === own
 }
 
 let here: Promise<string | undefined> | undefined
@@ -299,12 +310,12 @@ async function release(files: Files, path: string, mine: Holder): Promise<void> 
   if (holder?.id === mine.id) await files.remove(path)
 }
 
-function locked(dir: string, { pid, host, startedAt }: Holder): DestinationError {
+export function lockedBy(pipeline: string, { pid, host, startedAt }: Holder): DestinationError {
   const where = host === hostname() ? '' : ` on ${host}`
   const isOwn = where === '' && pid === process.pid
   let remedy = 'it gives signs of life: wait for it, or stop it; once it is silent, the next run takes its lock over'
   if (isOwn) remedy = 'await the run before this one'
   else if (where === '') remedy = 'wait for it, or stop it'
-  const message = `pipeline "${basename(dir)}" is being run by ${isOwn ? 'this program' : `process ${pid}${where}`} since ${startedAt}; ${remedy}`
-  return new DestinationError('destination_locked', message, { destination: basename(dir), transient: true })
+  const message = `pipeline "${pipeline}" is being run by ${isOwn ? 'this program' : `process ${pid}${where}`} since ${startedAt}; ${remedy}`
+  return new DestinationError('destination_locked', message, { destination: pipeline, transient: true })
 }

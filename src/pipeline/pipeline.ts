@@ -1,3 +1,4 @@
+import type { JournalBucket } from '../journal/bucketJournals.js'
 import { type Files, systemFiles } from '../journal/fileSystem.js'
 import type { Destination } from '../model/destination.js'
 import { AbortError, ConfigError, stoppedBy } from '../model/errors.js'
@@ -53,6 +54,8 @@ export interface PipelineOptions<Name extends string = string, Table extends str
   readonly dataset?: string | undefined
   /** Working folder for journals and locks. Default `.sluice` in the current directory. */
   readonly home?: string | undefined
+  /** A bucket that keeps journals too, so that another machine goes on with them: `journalBucket(…)`. Default: none. */
+  readonly journal?: JournalBucket | undefined
   /** Files that the schema is read from and written to. */
   readonly schema?: SchemaFiles | undefined
   /** Naming convention. Default: dlt's. It cannot change once a table holds data. */
@@ -160,6 +163,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
     naming: options.naming,
     clock: options.clock ?? systemClock,
     files: options.files ?? systemFiles,
+    journal: options.journal,
   }
   // What TypeScript says of the names is true, whatever the run was asked for.
   const counted = (result: RunResult): RunResult<Name, Table> =>
@@ -279,6 +283,9 @@ const forPipeline = optionsOf<PipelineOptions>('options of pipeline()', {
   destination: needed(destinationKind),
   dataset: text,
   home: path,
+  journal: havingFunctions('a bucket, as journalBucket() makes it', [
+    'open',
+  ] satisfies readonly (keyof JournalBucket)[]),
   schema: optionsOf<SchemaFiles>('`import`, `export` and `lock`', { import: path, export: path, lock: path }),
   naming: text,
   clock: havingFunctions('a clock', ['now', 'sleep', 'random'] satisfies readonly (keyof Clock)[]),
@@ -290,13 +297,16 @@ function checkChange(resources: unknown, asked: unknown): void {
   checkOptions(forChange, asked)
 }
 
-/** Knows the secrets of the source and of the destination. */
+/** Knows the secrets of the source, of the destination and of the bucket of its journals. */
 export function scrubberOf({
   source: { scrubber = createScrubber() },
   destination,
-}: Pick<PipelineOptions, 'source' | 'destination'>): Scrubber {
+  journal,
+}: Pick<PipelineOptions, 'source' | 'destination' | 'journal'>): Scrubber {
   for (const secret of destination.secrets ?? []) scrubber.add(secret)
   destination.onSecret?.(secret => scrubber.add(secret))
+  for (const secret of journal?.secrets ?? []) scrubber.add(secret)
+  journal?.onSecret(secret => scrubber.add(secret))
   return scrubber
 }
 

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
+import type { JournalBucket } from '../journal/bucketJournals.js'
 import type { Files } from '../journal/fileSystem.js'
 import type { Destination, TableChanges } from '../model/destination.js'
 import { ConfigError } from '../model/errors.js'
@@ -24,6 +25,8 @@ export interface PipelineSetup {
   readonly naming: string | undefined
   readonly clock: Clock
   readonly files: Files
+  /** Where journals lie too, so that another machine goes on with them. */
+  readonly journal: JournalBucket | undefined
 }
 
 /** What to drop before loading. */
@@ -92,13 +95,18 @@ export type LoadResult = Omit<RunResult, 'warnings'>
 export function asFolder(home: string, path: string): string {
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(home)?.[1]
   if (scheme === undefined) return home
-  const message = `is an address (${scheme}://…), and the working folder is a folder: a bucket has no locks, and nothing is written at the end of its files. Workers on several machines share a folder of a file system such as NFS; without one, give each its own, and a window whose worker died is read again`
+  const message = `is an address (${scheme}://…), and the working folder is a folder: a bucket has no locks, and nothing is written at the end of its files. Workers on several machines share a folder of a file system such as NFS, or give each its own, and let the key journal of the pipeline file (s3://…) keep their pages in a bucket`
   throw new ConfigError([{ place: { path }, message }])
 }
 
 /** Folder with the journals and locks of a pipeline. */
 export function pipelineFolder(setup: PipelineSetup): string {
   return join(setup.home, folderName(setup.name))
+}
+
+/** The name of a pipeline's or window's folder in the bucket of its journals. */
+export function bucketFolder({ home }: PipelineSetup, folder: string): string {
+  return relative(home, folder).replaceAll(sep, '/')
 }
 
 /** Folder with the journals of windows that are loaded at the same time, each in a folder of its own. */

@@ -35,13 +35,12 @@ export function placed(made: Pipeline, place: PlaceOf): Pipeline {
 }
 
 /** Takes every step, and rejects with the problems of all of them at once: who mends a file wants to know each. */
-export async function everyProblem<First, Second>(
-  first: () => First | Promise<First>,
-  second: () => Second | Promise<Second>,
-): Promise<[First, Second]> {
+export async function everyProblem<const Steps extends readonly (() => unknown)[]>(
+  ...steps: Steps
+): Promise<{ [At in keyof Steps]: Awaited<ReturnType<Steps[At]>> }> {
   const problems: ConfigProblem[] = []
   let areSecrets = true
-  const taken = async <Result>(step: () => Result | Promise<Result>): Promise<Result | undefined> => {
+  const taken = async (step: () => unknown): Promise<unknown> => {
     try {
       return await step()
     } catch (error) {
@@ -51,10 +50,11 @@ export async function everyProblem<First, Second>(
       return undefined
     }
   }
-  const made = [await taken(first), await taken(second)] as const
+  const made: unknown[] = []
+  for (const step of steps) made.push(await taken(step))
   const [problem, ...others] = problems
   if (problem !== undefined) throw new ConfigError([problem, ...others], areSecrets ? 'secret_missing' : 'config')
-  return made as [First, Second]
+  return made as { [At in keyof Steps]: Awaited<ReturnType<Steps[At]>> }
 }
 
 /** Changes the message: `m.yaml:7:24 resources[0].endpoint.data_selector: …`. */

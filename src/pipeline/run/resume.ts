@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import {
+  BucketJournals,
   type Journal,
   openJournal,
   putAway,
@@ -15,7 +16,7 @@ import type { Connection } from '../../model/destination.js'
 import { DataError, RequestError, SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { type LoadIds, nextLoadId } from '../../model/loadId.js'
-import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
+import { bucketFolder, type LoadResult, type PipelineSetup, type RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
 import {
   type FrozenWindows,
@@ -41,6 +42,8 @@ export interface Continuation {
   /** Where several loads are under way at once. */
   readonly ids?: LoadIds | undefined
   readonly emit: (event: RunEvent) => void
+  /** The same journals where other machines reach them. */
+  readonly bucket?: BucketJournals | undefined
 }
 
 /** A load that an earlier run committed, and what remains to do about it. */
@@ -48,6 +51,37 @@ export interface SettledLoad {
   readonly result: LoadResult
   /** Puts its journal away. */
   readonly forget: () => Promise<void>
+}
+
+/**
+ * Takes up the journals of this pipeline in its bucket. What lies on this machine alone is then of a load that another
+ * machine has finished, or of a time before there was a bucket: it is put away, or set aside. Windows that one process reads
+ * beside each other have none.
+ */
+export async function bucketJournals(now: Continuation): Promise<BucketJournals | undefined> {
+  const { setup, folder, connection, options, window, emit } = now
+  if (setup.journal === undefined || window?.together !== undefined) return undefined
+  const bucket = await BucketJournals.open({
+    ...setup.clock,
+    files: setup.files,
+    dir: folder,
+    store: await setup.journal.open(bucketFolder(setup, folder), options.signal),
+    signal: options.signal,
+    warn: (code, message) => emit({ type: 'warning', code, message }),
+  })
+  for (const { loadId, path, isEmpty } of await unfinishedLoads(setup.files, folder)) {
+    if (bucket.has(loadId)) continue
+    if (isEmpty || (await connection.hasLoad(loadId))) await putAway(setup.files, path)
+    else {
+      const moved = await setAside(setup.files, path, 'aside')
+      emit({
+        type: 'warning',
+        code: 'journal_set_aside',
+        message: `The interrupted load ${loadId} is not resumed: its journal is not in ${setup.journal.place}. Its pages were set aside in ${moved}`,
+      })
+    }
+  }
+  return bucket
 }
 
 /**
@@ -68,7 +102,10 @@ export async function settleCommitted(now: Continuation): Promise<SettledLoad | 
     const isSame = mayBeSame && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now())
     const superseded = isSame ? settled : load
     if (isSame) settled = load
-    if (superseded !== undefined) await putAway(setup.files, superseded.path, keep)
+    if (superseded !== undefined) {
+      await now.bucket?.remove(superseded.loadId)
+      await putAway(setup.files, superseded.path, keep)
+    }
   }
   if (settled === undefined) return undefined
   const { loadId, path } = settled
@@ -83,7 +120,10 @@ export async function settleCommitted(now: Continuation): Promise<SettledLoad | 
   const rows = Object.assign({}, ...receipts.map(receipt => receipt.rows)) as Record<string, number>
   return {
     result: { pipeline: setup.name, dataset: connection.dataset, loadId, receipts, rows },
-    forget: () => putAway(setup.files, path, keep),
+    forget: async () => {
+      await now.bucket?.remove(loadId)
+      await putAway(setup.files, path, keep)
+    },
   }
 }
 
@@ -108,8 +148,12 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
   for (const unfinished of unfinishedOnes) {
     if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
     const refusal = refusalToResume(unfinished, fingerprint, now, last)
-    if (refusal === undefined) resumable = unfinished.loadId
-    else if (unfinished.isEmpty) await putAway(setup.files, unfinished.path)
+    if (refusal === undefined) {
+      resumable = unfinished.loadId
+      continue
+    }
+    await now.bucket?.remove(unfinished.loadId)
+    if (unfinished.isEmpty) await putAway(setup.files, unfinished.path)
     else {
       const moved = await setAside(setup.files, unfinished.path, 'aside')
       emit({
@@ -141,6 +185,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
     files: setup.files,
     dir: folder,
     now: setup.clock.now,
+    copy: now.bucket?.copyOf(begun.loadId),
     // A window that waits for others is quickly read.
     durability: together === undefined ? 'process' : 'kill',
   })
@@ -205,13 +250,15 @@ function planDigest({ setup, roots, options, window }: Continuation): string {
  * in them: a link that may not be followed is refused at first, and its pages stay for a document that allows it.
  */
 export async function keepPages(
-  { setup, folder, emit }: Continuation,
+  { setup, folder, emit, bucket }: Continuation,
   journal: Journal,
   error: unknown,
 ): Promise<void> {
   await journal.close().catch(() => undefined)
   const isStuck = journal.resumedRuns > 0 && journal.pages === journal.resumedPages && failsByText(error)
   if (!isStuck && !blamesPages(error)) return
+  // If it stays, the next run sets it aside for the same reason.
+  await bucket?.remove(journal.loadId).catch(() => undefined)
   const moved = await setAside(setup.files, join(folder, 'loads', journal.loadId), 'aside').catch(() => undefined)
   if (moved === undefined) return
   emit({

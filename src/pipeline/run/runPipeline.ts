@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import type { Journal, PipelineLock } from '../../journal/journal.js'
+import type { BucketJournals, Journal, PipelineLock } from '../../journal/journal.js'
 import type { CommitAnew, CommitNotes, CommitPlan, Connection, Load } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
 import type { LoadIds } from '../../model/loadId.js'
@@ -35,7 +35,7 @@ import { type OpenLoad, openLoad } from './load.js'
 import { flattenPlan, planResources, withTableDispositions } from './plan/planResources.js'
 import { keptText, type LosingPipeline, lossText } from './plan/sharedTables.js'
 import { namingOf, type Prepared, prepareSchema, type StartingPoint, tablesOfResources } from './prepare.js'
-import { isFresh, keepPages, settleCommitted, takeUpJournal } from './resume.js'
+import { bucketJournals, isFresh, keepPages, settleCommitted, takeUpJournal } from './resume.js'
 
 const DEFAULT_CONCURRENCY = 16
 
@@ -164,7 +164,23 @@ interface Finished {
   readonly forget: () => Promise<void>
 }
 
-async function runConnected(begun: Run & { readonly connection: Connection }): Promise<Finished> {
+async function runConnected(run: Run & { readonly connection: Connection }): Promise<Finished> {
+  const bucket = await bucketJournals(run)
+  if (bucket === undefined) return await runJournaled(run)
+  try {
+    const { result, forget } = await runJournaled({ ...run, bucket })
+    return { result, forget: () => forget().finally(() => bucket.close()) }
+  } catch (error) {
+    // Its pages were made for an id that another load has.
+    if (error instanceof TakenLoadId) await bucket.removeAll().catch(() => {})
+    await bucket.close().catch(() => {})
+    throw error
+  }
+}
+
+async function runJournaled(
+  begun: Run & { readonly connection: Connection; readonly bucket?: BucketJournals },
+): Promise<Finished> {
   const { setup, options, connection } = begun
   const { committed, isChanged } = await standingOf(begun)
   const settled = isFresh(begun.window) ? undefined : await settleCommitted(begun)

@@ -2637,6 +2637,14 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
    */
   schedule?: string | null | undefined
   /**
+   * A bucket, `s3://bucket/prefix`, that keeps the pages of a run until they are committed, so that another machine goes on with a run whose machine is gone. Settings follow a `?` and credentials come from the environment, as with the destination. Default: the working folder alone.
+   *
+   * Example: `s3://loads/journals`.
+   *
+   * Example: `${env.JOURNALS}`.
+   */
+  journal?: string | null | undefined
+  /**
    * Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.
    *
    * Example: `schemas/import`.
@@ -2741,6 +2749,14 @@ export interface SourcePipelineConfig<Name extends string = string, Table extend
    * Example: `0 * * * *`.
    */
   schedule?: string | null | undefined
+  /**
+   * A bucket, `s3://bucket/prefix`, that keeps the pages of a run until they are committed, so that another machine goes on with a run whose machine is gone. Settings follow a `?` and credentials come from the environment, as with the destination. Default: the working folder alone.
+   *
+   * Example: `s3://loads/journals`.
+   *
+   * Example: `${env.JOURNALS}`.
+   */
+  journal?: string | null | undefined
   /**
    * Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.
    *
