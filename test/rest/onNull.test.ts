@@ -69,6 +69,28 @@ test('omit asks without the value', async () => {
   expect(api.seen[1]?.headers['x-invoice']).toBeUndefined()
 })
 
+test('omit leaves the place of a batch out if no record of it has a value', async () => {
+  const orders = [...some.slice(0, 2), { id: 4, invoice: null }, { id: 5, invoice: null }]
+  const of = '{resources.orders.invoice}'
+  const endpoint = {
+    path: 'lines',
+    method: 'POST',
+    params: { of },
+    headers: { 'X-Invoice': of },
+    json: { of, all: [of], text: `no. ${of}` },
+    batch_size: 2,
+    on_null: 'omit',
+  }
+  const { api, loaded } = await invoices(orders, endpoint)
+  await loaded
+  expect(api.asked).toEqual([
+    'GET /orders',
+    'POST /lines?of=a {"of":"a","all":["a"],"text":"no. a"}',
+    'POST /lines {"all":[]}',
+  ])
+  expect(api.seen.map(({ headers }) => headers['x-invoice'])).toEqual([undefined, 'a', undefined])
+})
+
 describe('a null that is a whole member of a JSON body', () => {
   const inBody = { path: 'lines', method: 'POST', json: { of: '{resources.orders.invoice}' } }
   const inVariables = { path: 'lines', graphql: { query: 'q', variables: { of: '{resources.orders.invoice}' } } }

@@ -331,8 +331,11 @@ function emptyError(part: Template[number] | undefined, { resource }: Scope, pat
   return new DataError('placeholder', message, { resource, path })
 }
 
-/** The field of every record of a batch, as one text. A value with the separator is refused: it would look like two. */
-function joined(expression: string, scope: Scope, batch: Batch, path: string): string {
+/**
+ * The field of every record of a batch, as one text. Undefined if all are left out: an empty text would be a value. A
+ * value with the separator is refused: it would look like two.
+ */
+function joined(expression: string, scope: Scope, batch: Batch, path: string): string | undefined {
   const { separator } = batch
   const texts = scopesOf(scope, batch).flatMap(one => {
     const { value, literal } = resolve(expression, one, path)
@@ -347,7 +350,7 @@ function joined(expression: string, scope: Scope, batch: Batch, path: string): s
       { resource: scope.resource, path },
     )
   })
-  return texts.join(separator)
+  return texts.length === 0 ? undefined : texts.join(separator)
 }
 
 /** A scalar as sent in a query, header or form. Lists and objects are JSON. Null has no text. */
