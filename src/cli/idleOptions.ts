@@ -46,6 +46,12 @@ const ONE_FORMAT: Rule = {
   why: 'has no effect beside --json; leave one of both out',
 }
 
+const OF_CSV: Rule = {
+  options: ['bom', 'separator'],
+  isIdle: ({ options }) => options.csv !== true,
+  why: 'belongs to --csv; add that, or leave it out',
+}
+
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
   init: [
     {
@@ -75,6 +81,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   drift: [ONE_RECORDING],
   show: [
     ONE_FORMAT,
+    OF_CSV,
     {
       options: ['limit'],
       isIdle: ({ args }) => args.length < 2,
@@ -83,11 +90,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   ],
   query: [
     ONE_FORMAT,
-    {
-      options: ['bom', 'separator'],
-      isIdle: ({ options }) => options.csv !== true,
-      why: 'belongs to --csv; add that, or leave it out',
-    },
+    OF_CSV,
     {
       options: ['out'],
       isIdle: ({ options }) => options.csv !== true && options.json !== true && options.parquet === undefined,

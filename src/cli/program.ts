@@ -307,6 +307,8 @@ function rowCommands(program: Command, { context, exit }: CommandCall): void {
     .option('--limit <rows>', 'rows to show; default: 10, with --json and --csv all', wholeNumber)
     .option('--json', 'print one line of JSON for each table, or each row of the table')
     .option('--csv', 'print CSV with a header')
+    .addOption(csvMark())
+    .addOption(csvSeparator())
     .option('--destination <url>', 'read this destination')
     .option('--dataset <name>', 'read this dataset')
     .action(async (file: string, table: string | undefined, options) => {
@@ -320,7 +322,7 @@ function rowCommands(program: Command, { context, exit }: CommandCall): void {
     .argument('[sql]', "the statement, as in 'SELECT count(*) FROM orders'; default: from the standard input")
     .option('--json', 'print one line of JSON for each row')
     .option('--csv', 'print CSV with a header')
-    .option('--bom', 'with --csv: begin with a byte order mark, for Excel')
+    .addOption(csvMark())
     .addOption(csvSeparator())
     .option('--out <file>', 'with --csv or --json: write into this file, in place of one that is there')
     .option('--parquet <file>', 'write the rows into a Parquet file instead, in place of one that is there')
@@ -648,6 +650,10 @@ function restate(): Option {
 }
 
 const RESTATE = 'http://127.0.0.1:9070'
+
+function csvMark(): Option {
+  return new Option('--bom', 'with --csv: begin with a byte order mark, for Excel')
+}
 
 function csvSeparator(): Option {
   return new Option('--separator <mark>', 'with --csv: what stands between fields; default: ,').argParser(mark => {

@@ -362,4 +362,15 @@ describe('commands that only read the destination', () => {
     const one = await sluice(['show', 'shops.yaml', 'shops__tags', '--csv', '--limit', '1'])
     expect(one.stdout).toMatch(/^value,_dlt_parent_id,_dlt_list_idx,_dlt_id\na,[^\n]*\n$/)
   })
+
+  it('show prints CSV for Excel, as query does', async () => {
+    const flags = ['--csv', '--bom', '--separator', ';']
+    const list = await sluice(['show', 'shops.yaml', ...flags])
+    expect(list.stdout, list.stderr).toMatch(/^\uFEFFtable;rows\nshops;2\n/)
+    const rows = await sluice(['show', 'shops.yaml', 'shops__tags', ...flags])
+    expect(rows.stdout, rows.stderr).toMatch(/^\uFEFFvalue;_dlt_parent_id;_dlt_list_idx;_dlt_id\na;/)
+    const idle = await sluice(['show', 'shops.yaml', 'shops__tags', '--separator', ';'])
+    expect(idle).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(idle.stderr.replace(/\s+/g, ' ')).toContain("'--separator' belongs to --csv")
+  })
 })

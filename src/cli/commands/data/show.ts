@@ -12,14 +12,14 @@ import { didYouMean } from '../../../model/texts/nearMiss.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
 import { type ExitCode, worstOf } from '../../failure.js'
 import { amount, counted, printable } from '../../terminal/printable.js'
-import { printRows, rowFormat } from '../../terminal/rowFormats.js'
+import { type CsvOptions, printRows, rowFormat } from '../../terminal/rowFormats.js'
 import { textTable } from '../../terminal/table.js'
 import { tell } from '../../terminal/tell.js'
 import { type Output, widthOf } from '../../terminal/terminal.js'
 import type { CommandContext } from '../command.js'
 import { openPipelines, type PipelineOverrides } from '../command.js'
 
-export interface ShowCommandOptions extends PipelineOverrides {
+export interface ShowCommandOptions extends PipelineOverrides, CsvOptions {
   /** Rows of a table. Default 10; with `json` and `csv` all. */
   readonly limit?: number | undefined
   readonly json?: boolean
@@ -70,11 +70,11 @@ export async function showPipeline(
   if (table === undefined) {
     const counted = countedTables(connection, [...tables.keys()])
     if (isTable) await showTables(counted, out)
-    else await printRows(counted, format, out, undefined)
+    else await printRows(counted, format, out, undefined, options)
   } else if (columns !== undefined && !isTable) {
     const exact = connection.query?.({ sql: `SELECT * FROM ${doubleQuoted(table)}`, exactTimes: true })
     const rows = exact ?? batchesOf(pipeline.dataset().table(table).batches(), columns)
-    await printRows(rows, format, out, options.limit)
+    await printRows(rows, format, out, options.limit, options)
   } else if (columns !== undefined) {
     showColumns([...columns], out)
     if (options.columnsOnly !== true)
