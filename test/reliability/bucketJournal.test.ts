@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { journalBucket } from '../../src/config/places/journalBucket.js'
 import { restApi } from '../../src/config/restApi.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
@@ -12,6 +12,7 @@ import { Secret } from '../../src/model/secrets/secret.js'
 import { systemClock } from '../../src/pipeline/clock.js'
 import { type Pipeline, pipeline } from '../../src/pipeline/pipeline.js'
 import { type Ended, sluiceProcess } from '../cli/process.js'
+import { startPostgres } from '../destinations/postgresServer.js'
 import { ACCESS_KEY_ID, BUCKET, type S3Double, SECRET_ACCESS_KEY, startS3Double } from '../destinations/s3Server.js'
 
 const PAGES = 6
@@ -102,7 +103,7 @@ function sluice(
 }
 
 /** A run whose process is killed when it asks for a page, once the bucket has the page before. */
-async function killedAt(page: number, file: string): Promise<Ended> {
+async function killedAt(page: number, command: readonly string[]): Promise<Ended> {
   let kill = (): void => {}
   beforePage = async now => {
     if (now !== page) return
@@ -110,7 +111,7 @@ async function killedAt(page: number, file: string): Promise<Ended> {
     kill()
     await new Promise(() => {})
   }
-  const ended = await sluice('first', ['run', file, '--concurrency', '1'], running => {
+  const ended = await sluice('first', command, running => {
     kill = () => running.kill('SIGKILL')
   })
   beforePage = () => {}
@@ -129,7 +130,7 @@ const count = async () => (await machine('reader').dataset().table('orders').row
 describe('journals in a bucket', () => {
   it('let another machine go on with the page that a killed one had not read, and are gone after the commit', async () => {
     const file = await inFile(`s3://${BUCKET}/${PREFIX}`)
-    const killed = await killedAt(4, file)
+    const killed = await killedAt(4, ['run', file, '--concurrency', '1'])
     expect(killed.signal).toBe('SIGKILL')
     expect(asked).toEqual([1, 2, 3, 4])
     expect(numbered()[0]).toMatch(/^journals\/shop\/[\d.]+\/00000000\.warc$/)
@@ -144,9 +145,36 @@ describe('journals in a bucket', () => {
     expect(await readdir(join(folder, 'first', 'shop', 'loads'))).toEqual([])
   })
 
+  it('let another machine go on within the window of one that was killed', async () => {
+    const server = await startPostgres()
+    onTestFinished(() => server.stop())
+    const file = join(folder, 'windows.json')
+    const incremental = {
+      cursor_path: 'id',
+      initial_value: 0,
+      start_param: 'since',
+      end_param: 'until',
+      window: { step: 100 },
+    }
+    const resource = { ...orders(), endpoint: { ...orders().endpoint, incremental } }
+    const destination = server.url(await server.createDatabase())
+    const journal = `s3://${BUCKET}/${PREFIX}`
+    await writeFile(file, JSON.stringify({ name: 'shop', destination, journal, ...document(), resources: [resource] }))
+    const command = ['backfill', file, '--resource', 'orders', '--to', '100', '--partition', '1/1']
+    expect(await killedAt(4, command)).toMatchObject({ signal: 'SIGKILL' })
+    const missing = asked.splice(0).filter(page => !journaled().includes(`"id":${page},`))
+    expect(missing).toContain(4)
+    expect(missing).not.toContain(3)
+    expect(numbered()[0]).toMatch(/^journals\/shop\/windows\/[^/]+\/[\d.]+\/00000000\.warc$/)
+    const ended = await sluice('second', [...command, '--claim-timeout', '5'])
+    expect(ended).toMatchObject({ exitCode: 0 })
+    expect(asked.sort()).toEqual(missing.sort())
+    expect([...s3.objects.keys()]).toEqual([])
+  }, 120_000)
+
   it('hold neither secrets nor what is masked', async () => {
     const file = await inFile(`s3://${BUCKET}/${PREFIX}`)
-    await killedAt(4, file)
+    await killedAt(4, ['run', file, '--concurrency', '1'])
     expect(journaled()).toContain('"id":3,')
     expect(journaled()).not.toContain(KEY)
     expect(journaled()).not.toContain('buyer-')
