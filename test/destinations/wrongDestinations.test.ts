@@ -34,6 +34,16 @@ const mistakes: Readonly<Record<string, Mistake>> = {
       return replaced(load, { abort: async () => {} })
     },
   }),
+  'lets go of a pipeline that the next load holds': connection => {
+    const holders = new Map<string, Load>()
+    return {
+      async begin(plan) {
+        const load = await connection.begin(plan)
+        holders.set(plan.pipeline, load)
+        return replaced(load, { abort: async () => await holders.get(plan.pipeline)?.abort() })
+      },
+    }
+  },
 }
 
 test.each(Object.entries(mistakes))('one that %s fails', { timeout: 120_000 }, async (_, mistake) => {
