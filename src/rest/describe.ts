@@ -257,8 +257,8 @@ function changesText(changes: ListOutline): string {
 function initialTokenText(reader: ListOutline): string | undefined {
   const { initial } = reader.resource.incremental?.token ?? {}
   if (initial === undefined) return undefined
-  const asker = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint }, paginator: undefined }
-  const { method, url } = describeRequest(asker, undefined)
+  const tokenReader = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint }, paginator: undefined }
+  const { method, url } = describeRequest(tokenReader, undefined)
   return `${initial.tokenPath} of ${method} ${url}, before the list is first read`
 }
 

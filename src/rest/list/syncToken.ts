@@ -35,20 +35,23 @@ export async function firstToken(
 ): Promise<{ readonly token: JsonValue; readonly isNew: boolean }> {
   const { initial, isUrl } = reader.resource.incremental?.token ?? {}
   if (initial === undefined) throw new TypeError('the document does not say where the first token comes from')
-  const asker: ListReader = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint } }
+  const tokenReader: ListReader = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint } }
   const { parent, signal, journal } = context
-  const request = openingRequest(asker, { ...context, window: undefined }, { parent })
-  const answer = await sendRequest(asker, context, request, {
+  const request = openingRequest(tokenReader, { ...context, window: undefined }, { parent })
+  const answer = await sendRequest(tokenReader, context, request, {
     identity: `${requestKey(request, reader.secretParams)}~token${suffix}`,
     signal,
     journal,
-    kept: response => tokenAlone(asker, initial.tokenPath, request, response),
+    kept: response => tokenAlone(tokenReader, initial.tokenPath, request, response),
   })
   try {
-    if (answer.status >= 300) throw statusError(asker, request, answer)
+    if (answer.status >= 300) throw statusError(tokenReader, request, answer)
     const document = new JsonDocument(answer.body)
-    const page = answerPage(request, answer, nothing, document, () => bodyExcerpt(asker, answer))
-    const token = tokenIn(asker, page, KEPT, { key: `${initial.endpoint.path}.token_path`, isUrl: isUrl === true })
+    const page = answerPage(request, answer, nothing, document, () => bodyExcerpt(tokenReader, answer))
+    const token = tokenIn(tokenReader, page, KEPT, {
+      key: `${initial.endpoint.path}.token_path`,
+      isUrl: isUrl === true,
+    })
     return { token, isNew: !answer.fromJournal }
   } finally {
     answer.release()
