@@ -11,8 +11,9 @@ import { ownPlace } from '../../model/runtime/ownPlace.js'
 import { type Dialect, textLiteral } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbError, foreign } from './duckdbErrors.js'
+import { identityOf, isForeign, isSameFile, openings } from './file/openFiles.js'
+import { openMended } from './file/tornBlock.js'
 import { writeOut } from './freedMemory.js'
-import { identityOf, isForeign, isSameFile, openings } from './openFiles.js'
 
 /** An open database, in a file or in memory, or a lake. Several connections of one process share it. */
 export interface Database {
@@ -57,6 +58,7 @@ const ahead = new Map<string, MakeWay>()
 
 /** Runs what writes to one file of this process one after the other. */
 export const inTurn = inTurns()
+const opening = inTurns()
 
 /** How often each file is open in this process. */
 const opened = new Map<string, number>()
@@ -127,7 +129,9 @@ async function openAtOnce(path: string): Promise<Database> {
     const isHosts = (await looking.get(place)) === true
     await sharing.get(place)?.()
     // One instance for each file and process: a second one would not see the writes of the first.
-    const database = await open(place, async () => driver().DuckDBInstance.fromCache(place))
+    const create = () => openMended(place, async () => driver().DuckDBInstance.fromCache(place))
+    // In turn: no other call has the file open while it is mended.
+    const database = await opening(place, () => open(place, create))
     const file = await identityOf(place)
     const before = file === undefined ? 0 : openings(file)
     const isShared = async () => isHosts || opened.get(place) !== 1 || (await connectionsOf(database)) > 1

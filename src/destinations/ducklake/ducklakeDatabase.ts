@@ -4,7 +4,8 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { reveal } from '../../model/secrets/secret.js'
 import { type Database, gone, heldTwice, inTurn, isThere, openMemory, whenFree } from '../duckdb/database.js'
 import { foreign } from '../duckdb/duckdbErrors.js'
-import { identityOf, isForeign, isSameFile, openings } from '../duckdb/openFiles.js'
+import { identityOf, isForeign, isSameFile, openings } from '../duckdb/file/openFiles.js'
+import { openMended } from '../duckdb/file/tornBlock.js'
 import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
 import { ducklakeDialect, s3SecretStatement } from './ducklakeDialect.js'
 import { ducklakeError, isConflict } from './ducklakeErrors.js'
@@ -159,7 +160,9 @@ async function attach(lake: Lake, mayCreate: boolean): Promise<OpenLake> {
           `CREATE SECRET ${CATALOG_SECRET} (TYPE postgres, PASSWORD ${textLiteral(reveal(password))})`,
         )
       }
-      await connection.run(attachStatement(lake, mayCreate))
+      const { catalog } = lake
+      const attached = async () => void (await connection.run(attachStatement(lake, mayCreate)))
+      await (catalog.kind === 'duckdb' ? openMended(catalog.path, attached) : attached())
     } finally {
       connection.closeSync()
     }
