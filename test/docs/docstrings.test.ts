@@ -24,6 +24,7 @@ const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly lea
   files: { leaves: ['lake'] },
   hostBudget: { leaves: ['orders.duckdb', 'shops.duckdb'] },
   importPipeline: { leaves: ['shops.yaml'] },
+  journalBucket: { leaves: [] },
   loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
   notifying: { leaves: ['shops.duckdb'] },
   pipeline: { prints: /^3\n.*\bid: 1n\b/s, leaves: ['shops.duckdb'] },
