@@ -58,6 +58,7 @@ const ahead = new Map<string, MakeWay>()
 
 /** Runs what writes to one file of this process one after the other. */
 export const inTurn = inTurns()
+/** Opens one file after the other calls that open it. */
 const opening = inTurns()
 
 /** How often each file is open in this process. */

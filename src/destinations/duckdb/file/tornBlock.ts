@@ -1,4 +1,6 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { DestinationError } from '../../../model/errors.js'
+import { duckdbError } from '../duckdbErrors.js'
 
 /**
  * DuckDB writes blocks with facts about tables over what they were, also while its last header still needs them. A
@@ -6,7 +8,6 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from '
  * same in both versions; only the checksum at the beginning of the block fits neither. DuckDB 1.5 then refuses the file.
  */
 const WRONG_CHECKSUM = /computed checksum (\d+) does not match stored checksum (\d+) in block at location (\d+)/
-const HELD = /set lock on file|file handle conflict/i
 /** A power cut may tear several blocks. */
 const MOST_BLOCKS = 64
 
@@ -38,12 +39,17 @@ export async function openMended<T>(path: string, open: () => Promise<T>): Promi
       if (block !== undefined && exchange(path, block.at, block.torn, block.whole)) mended.unshift(block)
       else {
         // Whoever has the lock has opened the mended file.
-        if (HELD.test(String(error))) throw error
+        if (isLocked(error, path)) throw error
         for (const { at, torn, whole } of mended) exchange(path, at, whole, torn)
         throw first
       }
     }
   }
+}
+
+function isLocked(error: unknown, path: string): boolean {
+  const explained = duckdbError(error, path, 'opening it')
+  return explained instanceof DestinationError && explained.code === 'destination_locked'
 }
 
 function tornBlock(error: unknown): TornBlock | undefined {
