@@ -1,11 +1,14 @@
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { duckdb, pipeline, restApi } from '../../src/index.js'
+import { destinationFromUrl, duckdb, pipeline, restApi } from '../../src/index.js'
 import { testApi } from '../pipeline/api.js'
-import { inDuckdb } from '../pipeline/sqlPlaces.js'
+import { extensions } from './lakeExtensions.js'
+
+// The one that fits the extensions.
+const { DuckDBInstance } = createRequire(import.meta.url)('@duckdb/node-api') as typeof import('@duckdb/node-api')
 
 /** Where DuckDB's blocks begin, and how long they are. */
 const FIRST_BLOCK = 12_288
@@ -19,12 +22,18 @@ interface Interrupted {
   readonly log: string
 }
 
+/** Rows that are in the log alone. */
+const IN_LOG = ["INSERT INTO shop.a SELECT range + 1000, 'y' FROM range(1000)", 'CREATE TABLE shop.b AS SELECT 1 AS id']
+
 let folder: string
 let interrupted: Interrupted
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-torn-'))
-  interrupted = await interruptedCheckpoint(join(folder, 'made.duckdb'))
+  const path = join(folder, 'made.duckdb')
+  await inDuckdb(path, 'CREATE SCHEMA shop')
+  await inDuckdb(path, "CREATE TABLE shop.a AS SELECT range AS id, 'x' || range AS name FROM range(1000)")
+  interrupted = await interruptedCheckpoint(path, IN_LOG)
 })
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -61,6 +70,20 @@ describe('a process that was killed while DuckDB wrote a block over what it was'
   })
 })
 
+test.skipIf(extensions === undefined)('the catalog of a lake, a file of DuckDB, is opened as well', async () => {
+  const path = join(folder, 'lake.ducklake')
+  const shop = await shopAt(path, await destinationFromUrl(`ducklake:${path}`))
+  await shop.run()
+  await shop.run()
+  const wide = Array.from({ length: 20 }, (_, table) => `CREATE TABLE t${table} AS SELECT range AS id FROM range(1000)`)
+  for (const statement of wide) await inDuckdb(path, statement)
+  await tear(path, await interruptedCheckpoint(path, ['CREATE TABLE b AS SELECT 1 AS id']), 1)
+  await expect(DuckDBInstance.create(path)).rejects.toThrow('Corrupt database file')
+  await shop.run()
+  expect(await inDuckdb(path, 'SELECT count(*) FROM b')).toEqual([[1n]])
+  expect(await shop.dataset().table('items').count()).toBe(3)
+})
+
 async function refused(path: string): Promise<void> {
   const before = await readFile(path)
   await expect((await shopAt(path)).run()).rejects.toMatchObject({
@@ -70,23 +93,20 @@ async function refused(path: string): Promise<void> {
   expect((await readFile(path)).equals(before)).toBe(true)
 }
 
-async function shopAt(path: string) {
+async function shopAt(path: string, destination = duckdb(path)) {
   const api = await testApi(() => ({ json: [{ id: 1 }] }))
   const source = restApi({ client: { base_url: api.url, paginator: 'single_page' }, resources: ['items'] }, { env: {} })
-  return pipeline({ name: 'shop', source, destination: duckdb(path), dataset: 'shop', home: `${path}.home` })
+  return pipeline({ name: 'shop', source, destination, dataset: 'shop', home: `${path}.home` })
 }
 
-async function interruptedCheckpoint(path: string): Promise<Interrupted> {
-  await inDuckdb(path, 'CREATE SCHEMA shop')
-  await inDuckdb(path, "CREATE TABLE shop.a AS SELECT range AS id, 'x' || range AS name FROM range(1000)")
+async function interruptedCheckpoint(path: string, inLog: readonly string[]): Promise<Interrupted> {
   const instance = await DuckDBInstance.create(path)
   const connection = await instance.connect()
-  await connection.run("INSERT INTO shop.a SELECT range + 1000, 'y' FROM range(1000)")
-  await connection.run('CREATE TABLE shop.b AS SELECT 1 AS id')
+  for (const statement of inLog) await connection.run(statement)
   const before = await readFile(path)
   await connection.run("SET debug_checkpoint_abort = 'after_free_list_write'")
   await expect(connection.run('CHECKPOINT')).rejects.toThrow('aborted')
-  const log = join(folder, 'kept.wal')
+  const log = `${path}.kept`
   await copyFile(`${path}.wal`, log)
   const after = await readFile(path)
   connection.closeSync()
@@ -96,12 +116,27 @@ async function interruptedCheckpoint(path: string): Promise<Interrupted> {
 }
 
 /** The first block has so many new pages, and is old behind them, as a write that a signal ends leaves it. */
+async function tear(path: string, { before, after, log }: Interrupted, pages: number): Promise<void> {
+  const torn = Buffer.from(after)
+  const from = FIRST_BLOCK + pages * PAGE_BYTES
+  before.copy(torn, from, from, FIRST_BLOCK + BLOCK_BYTES)
+  await writeFile(path, torn)
+  await copyFile(log, `${path}.wal`)
+}
+
 async function tornFile(name: string, pages: number): Promise<string> {
   const path = join(folder, `${name}.duckdb`)
-  const torn = Buffer.from(interrupted.after)
-  const from = FIRST_BLOCK + pages * PAGE_BYTES
-  interrupted.before.copy(torn, from, from, FIRST_BLOCK + BLOCK_BYTES)
-  await writeFile(path, torn)
-  await copyFile(interrupted.log, `${path}.wal`)
+  await tear(path, interrupted, pages)
   return path
+}
+
+async function inDuckdb(path: string, text: string): Promise<unknown[][]> {
+  const instance = await DuckDBInstance.create(path)
+  const connection = await instance.connect()
+  try {
+    return (await connection.runAndReadAll(text)).getRows()
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
 }
