@@ -6,6 +6,7 @@ import { withEnvFile } from '../../config/lookup/secretFiles.js'
 import { checkPipelineText } from '../../config/pipelineFile.js'
 import { restApiFrom } from '../../config/restApi.js'
 import { ConfigError } from '../../model/errors.js'
+import { isPlain } from '../../rest/document/references.js'
 import { nameFrom } from '../document/pipelineName.js'
 import { addressOf, type Param } from './address.js'
 import type { DraftContext, DraftList } from './answer.js'
@@ -112,7 +113,7 @@ async function openFile(file: string): Promise<KnownFile> {
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
+  return isPlain(value) ? value : {}
 }
 
 function namesOf(resources: unknown): readonly string[] {
